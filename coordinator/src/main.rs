@@ -1,0 +1,6 @@
+//! `flashlight-coordinator`: the hub's binary. All of it is in the library.
+#![forbid(unsafe_code)]
+
+fn main() -> std::process::ExitCode {
+    flashlight_coordinator::cli::main()
+}

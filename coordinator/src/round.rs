@@ -1,0 +1,555 @@
+//! One task owns one run of a study: gathers ready nodes, drives rounds of secure aggregation
+//! through their steps, re-cuts the cohort while that is still free, and publishes or aborts.
+//!
+//! In: [`Event`]s from authenticated districts. Out: directives to them, journal entries, one
+//! release folder. Promise: everything here is decided by the states of `secagg`; this file adds
+//! deadlines and tells who is gone. Not promised: resuming a round after a restart. It is aborted
+//! and run again under a new id.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use flashlight_proto::canonical::Digest;
+use flashlight_proto::identity::{DistrictId, Signature};
+use flashlight_proto::secagg::{
+    Abort, Advertisement, CollectAcknowledgements, CollectConfirmations, CollectKeys,
+    CollectMasked, CollectSeals, CollectUnmask, NoisySum, Party, Reject, RoundId, Seal, Staging,
+    Step, Terms,
+};
+use flashlight_proto::wire::{Begin, Directive, Ended, RunId, pb};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::Instant;
+
+use crate::hub::{Hub, SessionId};
+use crate::journal::Entry;
+use crate::run::{Run, RunError};
+
+/// Events a run takes in before senders wait.
+pub(crate) const EVENT_QUEUE: usize = 256;
+
+/// Rounds a run may start because the cohort was re-cut. Every re-cut loses at least one district,
+/// so this only bounds the log.
+const MAX_RECUTS: u64 = 32;
+
+/// Why a message was not taken. The node shows both fields.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Refused {
+    pub(crate) code: &'static str,
+    pub(crate) reason: String,
+}
+
+impl Refused {
+    pub(crate) fn new(code: &'static str, reason: impl Into<String>) -> Self {
+        Self { code, reason: reason.into() }
+    }
+}
+
+impl From<Reject> for Refused {
+    fn from(reject: Reject) -> Self {
+        Self { code: reject.code(), reason: reject.to_string() }
+    }
+}
+
+/// Where an answer to a message goes.
+pub(crate) type Reply<T> = oneshot::Sender<Result<T, Refused>>;
+
+/// What a district says during a run.
+pub(crate) enum Event {
+    /// Ready, or refused with a code and a reason.
+    Prepared { from: DistrictId, run: RunId, refusal: Option<(String, String)> },
+    /// A message of a step.
+    Message { from: DistrictId, round: RoundId, message: Message, reply: Reply<()> },
+    /// The first chunk of an upload is here.
+    Upload { from: DistrictId, round: RoundId, reply: Reply<Staging> },
+}
+
+/// A message of one step.
+pub(crate) enum Message {
+    Advertise(Advertisement),
+    Share(Vec<Seal>),
+    Acknowledge(Vec<DistrictId>),
+    Mask(Staging),
+    Confirm(Signature),
+    Unmask(pb::UnmaskRequest),
+    Withdraw { step: String, code: String, reason: String },
+}
+
+/// The protocol state of the round that is open, by step.
+enum Phase {
+    Keys(CollectKeys),
+    Seals(CollectSeals),
+    Acknowledgements(CollectAcknowledgements),
+    Masked(CollectMasked),
+    Confirmations(CollectConfirmations),
+    Unmask(CollectUnmask),
+}
+
+impl Phase {
+    const fn step(&self) -> Step {
+        match self {
+            Self::Keys(_) => Step::Advertise,
+            Self::Seals(_) | Self::Acknowledgements(_) => Step::Share,
+            Self::Masked(_) => Step::Mask,
+            Self::Confirmations(_) => Step::Confirm,
+            Self::Unmask(_) => Step::Unmask,
+        }
+    }
+
+    /// The step as progress shows it: the second half of *share* has a word of its own.
+    const fn word(&self) -> &'static str {
+        match self {
+            Self::Acknowledgements(_) => "acknowledge",
+            other => other.step().as_str(),
+        }
+    }
+
+    fn have(&self) -> Vec<DistrictId> {
+        match self {
+            Self::Keys(state) => state.have(),
+            Self::Seals(state) => state.have(),
+            Self::Acknowledgements(state) => state.have(),
+            Self::Masked(state) => state.have(),
+            Self::Confirmations(state) => state.have(),
+            Self::Unmask(state) => state.have(),
+        }
+    }
+
+    fn accept(&mut self, from: &DistrictId, message: Message) -> Result<(), Refused> {
+        match (self, message) {
+            (Self::Keys(state), Message::Advertise(ours)) => state.accept(from, ours)?,
+            (Self::Seals(state), Message::Share(seals)) => state.accept(from, seals)?,
+            (Self::Acknowledgements(state), Message::Acknowledge(opened)) => {
+                state.accept(from, &opened)?;
+            }
+            (Self::Masked(state), Message::Mask(upload)) => state.accept(&upload)?,
+            (Self::Confirmations(state), Message::Confirm(signature)) => {
+                state.accept(from, signature)?;
+            }
+            (Self::Unmask(state), Message::Unmask(wire)) => {
+                let stranger = || Refused::new("stranger", "unmask: not part of this round");
+                let x = state.x_of(from).ok_or_else(stranger)?;
+                let ours = flashlight_proto::wire::unmasking(x, &wire)
+                    .map_err(|error| Refused::new(error.code(), error.to_string()))?;
+                state.accept(from, ours)?;
+            }
+            (state, _) => {
+                let reason = format!("the round is at step {}", state.word());
+                return Err(Refused::new("wrong_step", reason));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Why a round did not give a sum.
+enum Stop {
+    /// Before anybody masked: run again without these, at no cost.
+    Recut(BTreeSet<DistrictId>, Step),
+    /// For good.
+    Abort(RunError),
+}
+
+impl From<Abort> for Stop {
+    fn from(abort: Abort) -> Self {
+        Self::Abort(RunError::from(abort))
+    }
+}
+
+impl From<RunError> for Stop {
+    fn from(error: RunError) -> Self {
+        Self::Abort(error)
+    }
+}
+
+/// The sum of one round and what it was taken over.
+pub(crate) struct Finished {
+    pub(crate) terms: Arc<Terms>,
+    pub(crate) sum: NoisySum,
+}
+
+/// One run on its way through its rounds.
+pub(crate) struct Driver {
+    pub(crate) hub: Arc<Hub>,
+    pub(crate) run: Run,
+    pub(crate) events: mpsc::Receiver<Event>,
+    pub(crate) changes: watch::Receiver<u64>,
+    pub(crate) progress: mpsc::Sender<pb::Progress>,
+}
+
+/// A district that is ready, over the connection on which it said so.
+type Ready = BTreeMap<DistrictId, SessionId>;
+
+impl Driver {
+    /// Runs until a sum is opened or nothing more can be done.
+    pub(crate) async fn drive(&mut self) -> Result<Finished, RunError> {
+        let mut ready = self.gather().await?;
+        for recut in 0..=MAX_RECUTS {
+            let enough = usize::from(self.run.study.cohort.min_districts);
+            if ready.len() < enough {
+                return Err(RunError::TooFewReady { ready: ready.len(), need: enough });
+            }
+            let terms = Arc::new(self.open_round(&ready)?);
+            match self.round(&terms, &ready).await {
+                Ok(sum) => return Ok(Finished { terms, sum }),
+                Err(Stop::Recut(lost, step)) if recut < MAX_RECUTS => {
+                    self.recut(&terms, &mut ready, &lost, step)?;
+                }
+                Err(Stop::Recut(..)) => return Err(RunError::TooManyRecuts),
+                Err(Stop::Abort(error)) => return Err(error),
+            }
+        }
+        Err(RunError::TooManyRecuts)
+    }
+
+    fn recut(
+        &mut self,
+        terms: &Terms,
+        ready: &mut Ready,
+        lost: &BTreeSet<DistrictId>,
+        step: Step,
+    ) -> Result<(), RunError> {
+        let names = list(lost);
+        let reason = format!("{step}: lost {names} before anybody had masked; the cohort is re-cut");
+        self.say(step.as_str(), 0, 0, &reason);
+        self.hub.record(&Entry::RoundEnded {
+            round: terms.round_id.to_string(),
+            code: "recut".to_owned(),
+            reason: reason.clone(),
+        })?;
+        let ended = Ended {
+            run: self.run.id,
+            round: Some(terms.round_id),
+            release: None,
+            code: "recut".to_owned(),
+            reason,
+            recut: true,
+        };
+        for district in ready.keys() {
+            self.hub.send(district, Directive::Ended(ended.clone()));
+        }
+        ready.retain(|district, _| !lost.contains(district));
+        Ok(())
+    }
+
+    /// Waits until every active district has answered, or the time is up.
+    async fn gather(&mut self) -> Result<Ready, RunError> {
+        let deadline = Instant::now() + self.run.gather;
+        let want = self.run.roster.active().count();
+        let mut announced: Ready = BTreeMap::new();
+        let mut ready: Ready = BTreeMap::new();
+        let mut refused: BTreeMap<DistrictId, String> = BTreeMap::new();
+        loop {
+            for (district, session) in self.hub.sessions() {
+                if announced.get(&district) != Some(&session) {
+                    let announce = Directive::Announce { run: self.run.id, study: self.run.study.hash() };
+                    self.hub.send(&district, announce);
+                    announced.insert(district.clone(), session);
+                    ready.remove(&district);
+                }
+            }
+            let live = self.hub.sessions();
+            ready.retain(|district, session| live.get(district) == Some(session));
+            if ready.len() + refused.len() >= want {
+                break;
+            }
+            tokio::select! {
+                event = self.events.recv() => match event {
+                    Some(Event::Prepared { from, run, refusal }) if run == self.run.id => {
+                        self.prepared(&announced, &mut ready, &mut refused, from, refusal, want);
+                    }
+                    Some(event) => refuse(event, "no_round", "no round is open yet"),
+                    None => return Err(RunError::HubStopped),
+                },
+                changed = self.changes.changed() => {
+                    if changed.is_err() {
+                        return Err(RunError::HubStopped);
+                    }
+                }
+                () = tokio::time::sleep_until(deadline) => break,
+            }
+        }
+        self.hub.pause("gather", "after").await;
+        Ok(ready)
+    }
+
+    fn prepared(
+        &self,
+        announced: &Ready,
+        ready: &mut Ready,
+        refused: &mut BTreeMap<DistrictId, String>,
+        from: DistrictId,
+        refusal: Option<(String, String)>,
+        want: usize,
+    ) {
+        if let Some((code, reason)) = refusal {
+            let text = format!("district {from} does not take part: {reason} ({code})");
+            self.say("gather", ready.len(), want, &text);
+            refused.insert(from, code);
+        } else if let Some(session) = announced.get(&from) {
+            ready.insert(from.clone(), *session);
+            refused.remove(&from);
+            self.say("gather", ready.len(), want, &format!("district {from} is ready"));
+        }
+    }
+
+    /// Fixes the terms of a new round and makes them durable before anybody hears of them.
+    fn open_round(&self, ready: &Ready) -> Result<Terms, RunError> {
+        let chosen = self.run.choose(&self.hub, ready.keys())?;
+        let terms = Terms::of_study(&self.run.study, &self.run.schools, &self.run.layout, chosen)
+            .map_err(|error| RunError::Cohort(Box::new(error)))?;
+        self.hub.record(&Entry::RoundStarted {
+            run: hex::encode(self.run.id.0),
+            round: terms.round_id.to_string(),
+            number: terms.round_number,
+            study: terms.study,
+            ctx: terms.ctx(),
+            cohort: terms.parties.iter().map(|party| party.district.clone()).collect(),
+        })?;
+        Ok(terms)
+    }
+
+    /// All steps of one round.
+    async fn round(&mut self, terms: &Arc<Terms>, ready: &Ready) -> Result<NoisySum, Stop> {
+        let cohort: Vec<DistrictId> = names(&terms.parties);
+        let round = terms.round_id;
+        let begin = self.begin(terms, &cohort);
+        self.broadcast(&cohort, |_| Directive::Advertise(Box::new(begin.clone())));
+
+        let mut phase = Phase::Keys(CollectKeys::new(Arc::clone(terms)));
+        self.collect_all(&mut phase, round, &cohort, ready).await?;
+        let Phase::Keys(state) = phase else { return Err(Stop::Abort(RunError::HubStopped)) };
+        let (state, advertisements) = state.close()?;
+        self.broadcast(&cohort, |_| Directive::Share(round, advertisements.clone()));
+
+        let mut phase = Phase::Seals(state);
+        self.collect_all(&mut phase, round, &cohort, ready).await?;
+        let Phase::Seals(state) = phase else { return Err(Stop::Abort(RunError::HubStopped)) };
+        let (state, mut seals) = state.close()?;
+        self.broadcast(&cohort, |district| {
+            Directive::Acknowledge(round, seals.remove(district).unwrap_or_default())
+        });
+
+        let mut phase = Phase::Acknowledgements(state);
+        self.collect_all(&mut phase, round, &cohort, ready).await?;
+        let Phase::Acknowledgements(state) = phase else {
+            return Err(Stop::Abort(RunError::HubStopped));
+        };
+        let (state, sharers) = state.close()?;
+        if sharers != cohort {
+            let left_out = cohort.into_iter().filter(|one| !sharers.contains(one)).collect();
+            return Err(Stop::Recut(left_out, Step::Share));
+        }
+        self.open(state, round, &sharers, ready).await
+    }
+
+    /// The steps after which a district can no longer be left out for free.
+    async fn open(
+        &mut self,
+        state: CollectMasked,
+        round: RoundId,
+        sharers: &[DistrictId],
+        ready: &Ready,
+    ) -> Result<NoisySum, Stop> {
+        self.broadcast(sharers, |_| Directive::Mask(round, sharers.to_vec()));
+        let mut phase = Phase::Masked(state);
+        self.collect(&mut phase, round, sharers, ready).await?;
+        let Phase::Masked(state) = phase else { return Err(Stop::Abort(RunError::HubStopped)) };
+        let (state, survivors) = state.close()?;
+        self.broadcast(&survivors, |_| Directive::Confirm(round, survivors.clone()));
+
+        let mut phase = Phase::Confirmations(state);
+        self.collect(&mut phase, round, &survivors, ready).await?;
+        let confirmed = phase.have();
+        let Phase::Confirmations(state) = phase else {
+            return Err(Stop::Abort(RunError::HubStopped));
+        };
+        let (state, confirmations) = state.close()?;
+        self.broadcast(&survivors, |_| Directive::Unmask(round, confirmations.clone()));
+
+        let mut phase = Phase::Unmask(state);
+        self.collect(&mut phase, round, &confirmed, ready).await?;
+        let Phase::Unmask(state) = phase else { return Err(Stop::Abort(RunError::HubStopped)) };
+        tokio::task::spawn_blocking(move || state.close())
+            .await
+            .map_err(|_| Stop::Abort(RunError::HubStopped))?
+            .map_err(Stop::from)
+    }
+
+    fn begin(&self, terms: &Terms, cohort: &[DistrictId]) -> Begin {
+        Begin {
+            run: self.run.id,
+            round: terms.round_id,
+            round_number: terms.round_number,
+            nonce: terms.nonce,
+            study: terms.study,
+            layout: terms.layout,
+            roster: terms.roster,
+            cohort: cohort.to_vec(),
+            max_dropped: u32::from(self.run.study.cohort.max_dropped),
+            max_colluding: u32::from(self.run.study.cohort.max_colluding),
+            parent_releases: terms.parent_releases.clone(),
+            log_checkpoint: terms.log_checkpoint,
+        }
+    }
+
+    fn broadcast(
+        &self,
+        districts: &[DistrictId],
+        mut directive: impl FnMut(&DistrictId) -> Directive,
+    ) {
+        for district in districts {
+            self.hub.send(district, directive(district));
+        }
+    }
+
+    /// A step in which losing anybody re-cuts the cohort.
+    async fn collect_all(
+        &mut self,
+        phase: &mut Phase,
+        round: RoundId,
+        members: &[DistrictId],
+        ready: &Ready,
+    ) -> Result<(), Stop> {
+        let lost = self.collect(phase, round, members, ready).await?;
+        if lost.is_empty() { Ok(()) } else { Err(Stop::Recut(lost, phase.step())) }
+    }
+
+    /// Takes messages of one step until every member has answered or is lost: disconnected,
+    /// withdrawn, or silent past the step's deadline. Returns who was lost.
+    async fn collect(
+        &mut self,
+        phase: &mut Phase,
+        round: RoundId,
+        members: &[DistrictId],
+        ready: &Ready,
+    ) -> Result<BTreeSet<DistrictId>, RunError> {
+        self.hub.pause(phase.word(), "before").await;
+        let deadline = Instant::now() + self.run.step;
+        let mut withdrawn: BTreeSet<DistrictId> = BTreeSet::new();
+        let mut shown = usize::MAX;
+        let lost = loop {
+            let have: BTreeSet<DistrictId> = phase.have().into_iter().collect();
+            if have.len() != shown {
+                shown = have.len();
+                self.say(phase.word(), shown, members.len(), "");
+            }
+            let live = self.hub.sessions();
+            let gone = |district: &DistrictId| {
+                withdrawn.contains(district) || live.get(district) != ready.get(district)
+            };
+            let missing = members.iter().filter(|one| !have.contains(*one));
+            let (lost, waited): (Vec<_>, Vec<_>) = missing.cloned().partition(gone);
+            if waited.is_empty() {
+                break lost.into_iter().collect();
+            }
+            tokio::select! {
+                event = self.events.recv() => {
+                    let event = event.ok_or(RunError::HubStopped)?;
+                    self.take(phase, round, event, &mut withdrawn);
+                }
+                changed = self.changes.changed() => changed.map_err(|_| RunError::HubStopped)?,
+                () = tokio::time::sleep_until(deadline) => {
+                    break lost.into_iter().chain(waited).collect();
+                }
+            }
+        };
+        self.report_lost(phase, &lost, members.len());
+        self.hub.pause(phase.word(), "after").await;
+        Ok(lost)
+    }
+
+    fn report_lost(&self, phase: &Phase, lost: &BTreeSet<DistrictId>, members: usize) {
+        if !lost.is_empty() {
+            let text = format!("lost {}", list(lost));
+            self.say(phase.word(), members - lost.len(), members, &text);
+        }
+    }
+
+    fn take(
+        &self,
+        phase: &mut Phase,
+        round: RoundId,
+        event: Event,
+        withdrawn: &mut BTreeSet<DistrictId>,
+    ) {
+        match event {
+            Event::Message { from, round: named, message, reply } if named == round => {
+                if let Message::Withdraw { step, code, reason } = message {
+                    let text = format!("district {from} withdraws at {step}: {reason} ({code})");
+                    self.say(phase.word(), phase.have().len(), 0, &text);
+                    withdrawn.insert(from);
+                    answer(reply, Ok(()));
+                    return;
+                }
+                let result = phase.accept(&from, message);
+                if let Err(refused) = &result {
+                    let Refused { code, reason } = refused;
+                    tracing::warn!(%round, district = %from, step = phase.word(), code, "refused");
+                    self.say(phase.word(), phase.have().len(), 0, &format!("refused {from}: {reason}"));
+                }
+                answer(reply, result);
+            }
+            Event::Upload { from, round: named, reply } if named == round => {
+                let result = match phase {
+                    Phase::Masked(state) => state.stage(&from).map_err(Refused::from),
+                    other => {
+                        let reason = format!("the round is at step {}", other.word());
+                        Err(Refused::new("wrong_step", reason))
+                    }
+                };
+                answer(reply, result);
+            }
+            event => refuse(event, "round_unknown", "this round is not open"),
+        }
+    }
+
+    pub(crate) fn say(&self, step: &str, have: usize, want: usize, text: &str) {
+        let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+        let line = pb::Progress {
+            step: step.to_owned(),
+            have: count(have),
+            want: count(want),
+            text: text.to_owned(),
+            ..pb::Progress::default()
+        };
+        if self.progress.try_send(line).is_err() {
+            tracing::debug!("nobody reads the progress of this run");
+        }
+    }
+}
+
+/// How long a run waits, and for what.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Patience {
+    pub(crate) gather: Duration,
+    pub(crate) step: Duration,
+}
+
+fn names(parties: &[Party]) -> Vec<DistrictId> {
+    parties.iter().map(|party| party.district.clone()).collect()
+}
+
+pub(crate) fn list<'a>(districts: impl IntoIterator<Item = &'a DistrictId>) -> String {
+    let names: Vec<&str> = districts.into_iter().map(DistrictId::as_str).collect();
+    names.join(", ")
+}
+
+fn answer<T>(reply: Reply<T>, result: Result<T, Refused>) {
+    if reply.send(result).is_err() {
+        tracing::debug!("a district hung up before its answer");
+    }
+}
+
+fn refuse(event: Event, code: &'static str, reason: &str) {
+    match event {
+        Event::Prepared { .. } => {}
+        Event::Message { reply, .. } => answer(reply, Err(Refused::new(code, reason))),
+        Event::Upload { reply, .. } => answer(reply, Err(Refused::new(code, reason))),
+    }
+}
+
+/// What the hub's journal says of a digest it is about to publish.
+pub(crate) fn hash_of(files: &[(String, Vec<u8>)], name: &str) -> Option<Digest> {
+    files.iter().find(|(file, _)| file == name).map(|(_, bytes)| Digest::of(bytes))
+}

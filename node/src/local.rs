@@ -1,0 +1,82 @@
+//! The district's own exact results, for its own eyes. They never leave: [`LocalCell`] has no wire
+//! form, and is not part of a release.
+//!
+//! In: records, a study and its layout. Out: one [`LocalCell`] per cell of the layout, in its order:
+//! blocks as in the layout, cells as in each block.
+
+use flashlight_proto::{
+    identity::DistrictId,
+    layout::{Block, CellKey, Encoding, Layout},
+    schools::SchoolTable,
+    study::Study,
+};
+
+use crate::{
+    aggregate::{AggregateError, count},
+    records::{Records, Report},
+};
+
+/// One cell of the district's own, exact and unsuppressed.
+#[derive(Clone, PartialEq)]
+pub struct LocalCell {
+    /// Index into `Layout::blocks`.
+    pub block: usize,
+    /// The level, grade and group.
+    pub key: CellKey,
+    /// Students the value is over (for counts: the count).
+    pub n: u64,
+    /// Exact: Σ in grid units (for distance from standard of the distances), students in the
+    /// numerator, or the count.
+    pub total: i64,
+    /// A share from 0 to 1, a mean in score points, or the count; `None` over no students.
+    pub value: Option<f64>,
+}
+
+/// The district's exact value and n in every cell.
+///
+/// # Errors
+/// [`AggregateError::Refused`] as for [`crate::aggregate::aggregate`].
+pub fn exact_cells(
+    records: &Records,
+    study: &Study,
+    schools: &SchoolTable,
+    layout: &Layout,
+    district: &DistrictId,
+) -> Result<Vec<LocalCell>, AggregateError> {
+    let counted = count(records, study, schools, layout, Some(district));
+    let report = Report { files: Vec::new(), study: counted.findings };
+    if report.is_refused() {
+        return Err(AggregateError::Refused(Box::new(report)));
+    }
+    let mut cells = Vec::new();
+    for (index, block) in layout.blocks().iter().enumerate() {
+        let grid =
+            study.scores(&study.tables[block.table]).map_or(1, |(test, _)| test.units_per_point);
+        let words = &counted.words[block.first_word()..block.first_word() + block.words()];
+        let own = words.chunks_exact(block.encoding.words());
+        cells.extend(
+            block.cells().iter().zip(own).map(|(key, words)| cell(index, block, key, words, grid)),
+        );
+    }
+    Ok(cells)
+}
+
+fn cell(index: usize, block: &Block, key: &CellKey, words: &[i64], grid: u32) -> LocalCell {
+    let (total, n) = match (block.encoding, words) {
+        (Encoding::Rate, [part, rest]) => (*part, part + rest),
+        (Encoding::Mean { mid, .. }, [sum, n]) => (sum + mid * n, *n),
+        (_, [n, ..]) => (*n, *n),
+        (_, []) => (0, 0),
+    };
+    let value = match block.encoding {
+        Encoding::Count => Some(real(total)),
+        Encoding::Rate => (n > 0).then(|| real(total) / real(n)),
+        Encoding::Mean { .. } => (n > 0).then(|| real(total) / real(n) / f64::from(grid)),
+    };
+    LocalCell { block: index, key: *key, n: n.unsigned_abs(), total, value }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "one district's sums stay below 2^53")]
+const fn real(sum: i64) -> f64 {
+    sum as f64
+}

@@ -1,0 +1,38 @@
+//! Which levels and grades the public school table offers in a year.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::{
+    category::{Grade, Indicator, Level},
+    schools::SchoolTable,
+    study::{Study, TableSpec},
+};
+
+/// The level × grade pairs that some school offers in one year.
+#[derive(Default)]
+pub(super) struct Offer(BTreeSet<(Level, Grade)>);
+
+/// The offer of every year in the table.
+pub(super) fn offers(schools: &SchoolTable) -> BTreeMap<i16, Offer> {
+    let mut offers: BTreeMap<i16, Offer> = BTreeMap::new();
+    for school in schools.iter() {
+        let pairs = school.grades().map(|grade| (school.level, grade));
+        offers.entry(school.school_year).or_default().0.extend(pairs);
+    }
+    offers
+}
+
+impl Offer {
+    /// The pairs whose students the table counts, by level, then grade.
+    pub(super) fn counted(&self, study: &Study, table: &TableSpec) -> Vec<(Level, Grade)> {
+        let scores = study.scores(table).map(|(_, ranges)| ranges);
+        let counts = |grade: Grade| match table.indicator {
+            Indicator::Students => true,
+            Indicator::ChronicAbsenteeism => table.preset.counts(grade),
+            Indicator::Mean(_) | Indicator::Dfs(_) | Indicator::Met(_) => {
+                scores.is_some_and(|ranges| ranges.contains_key(&grade))
+            }
+        };
+        self.0.iter().copied().filter(|(_, grade)| counts(*grade)).collect()
+    }
+}

@@ -1,0 +1,311 @@
+//! One published cell: a value and its n, or suppressed with neither.
+
+use std::{str::FromStr, sync::Arc};
+
+use serde::{Deserialize, Deserializer, Serialize, de};
+
+use super::ALL;
+use crate::{
+    category::{CategoryError, Dimension, Family, Grade, Indicator, Level},
+    layout::{Block, CellKey, Encoding},
+    study::{ChronicPreset, TableSpec},
+};
+
+/// Largest integer in a release: up to here every integer is exactly one float, so that each value
+/// is a single correctly rounded division.
+pub const MAX_EXACT: i64 = 1 << 53;
+
+/// One cell of a release. Everything but the outcome is public beforehand.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(into = "CellText")]
+pub struct Cell {
+    /// Number of the study's `[[table]]`, from 1.
+    pub table: usize,
+    /// What is measured.
+    pub indicator: Indicator,
+    /// The test whose scores are read.
+    pub test: Option<Arc<str>>,
+    /// The rule of chronic absenteeism.
+    pub preset: Option<ChronicPreset>,
+    /// School year.
+    pub year: i16,
+    /// Level; `None` when not broken down by level.
+    pub level: Option<Level>,
+    /// Grade; `None` when not broken down by grade.
+    pub grade: Option<Grade>,
+    /// Family; `None` for all students.
+    pub family: Option<Family>,
+    /// Group of the family; `None` for all students.
+    pub group: Option<&'static str>,
+    /// What is shown.
+    pub outcome: Outcome,
+}
+
+impl Cell {
+    pub(super) fn new(
+        block: &Block,
+        table: &TableSpec,
+        test: Option<Arc<str>>,
+        key: &CellKey,
+        outcome: Outcome,
+    ) -> Self {
+        let chronic = block.indicator == Indicator::ChronicAbsenteeism;
+        Self {
+            table: block.table + 1,
+            indicator: block.indicator,
+            test,
+            preset: chronic.then_some(table.preset),
+            year: block.year,
+            level: key.level,
+            grade: key.grade,
+            family: block.family,
+            group: block.family.map(|family| family.groups()[key.group]),
+            outcome,
+        }
+    }
+
+    /// The break-down it belongs to, level before grade; empty for the whole network.
+    #[must_use]
+    pub fn by(&self) -> Vec<Dimension> {
+        let level = self.level.map(|_| Dimension::Level);
+        level.into_iter().chain(self.grade.map(|_| Dimension::Grade)).collect()
+    }
+}
+
+/// The text of an attribute, or the word for "not broken down by this".
+pub(super) fn or_all(text: Option<&'static str>) -> &'static str {
+    text.unwrap_or(ALL)
+}
+
+/// Reads an attribute back.
+fn unless_all<T: FromStr>(text: &str) -> Result<Option<T>, T::Err> {
+    if text == ALL { Ok(None) } else { text.parse().map(Some) }
+}
+
+/// What a cell shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Fewer than `min_n` students, perhaps none: nothing is shown.
+    Suppressed,
+    /// A count of students.
+    Count {
+        /// Students.
+        n: u64,
+    },
+    /// A share of students.
+    Rate {
+        /// Students in the numerator.
+        num: u64,
+        /// Students in the denominator.
+        n: u64,
+    },
+    /// A mean.
+    Mean {
+        /// Sum of scores, or of distances from standard, grid units.
+        sum: i64,
+        /// Scores.
+        n: u64,
+        /// Grid units per point.
+        units_per_point: u32,
+    },
+}
+
+impl Outcome {
+    /// The outcome of one cell's sums; `None` when no students could give them.
+    pub(super) fn of_sums(
+        encoding: Encoding,
+        units_per_point: u32,
+        sums: &[i64],
+        min_n: u32,
+    ) -> Option<Self> {
+        let count = |sum: i64| u64::try_from(sum).ok().filter(|_| sum <= MAX_EXACT);
+        let outcome = match (encoding, sums) {
+            (Encoding::Count, &[n]) => Self::Count { n: count(n)? },
+            (Encoding::Rate, &[num, rest]) => {
+                let (num, rest) = (count(num)?, count(rest)?);
+                let n = i64::try_from(num + rest).ok().and_then(count)?;
+                Self::Rate { num, n }
+            }
+            (Encoding::Mean { mid, low, high }, &[centred, n]) => {
+                let n = count(n)?;
+                let total = i128::from(centred) + i128::from(mid) * i128::from(n);
+                let possible = i128::from(low) * i128::from(n)..=i128::from(high) * i128::from(n);
+                let units = i128::from(n) * i128::from(units_per_point);
+                let exact = i128::from(MAX_EXACT);
+                let sum = i64::try_from(total).ok().filter(|_| possible.contains(&total))?;
+                if total.abs() > exact || units > exact {
+                    return None;
+                }
+                Self::Mean { sum, n, units_per_point }
+            }
+            _ => return None,
+        };
+        let shown = outcome.n().is_some_and(|n| n >= u64::from(min_n));
+        Some(if shown { outcome } else { Self::Suppressed })
+    }
+
+    /// Whether this could stand in a cell of this encoding: the check of [`Self::of_sums`] on an
+    /// outcome that was read back.
+    pub(super) fn fits(self, encoding: Encoding, units_per_point: u32, min_n: u32) -> bool {
+        let word = |n: u64| i64::try_from(n).ok();
+        let sums = match (self, encoding) {
+            (Self::Suppressed, _) => return true,
+            (Self::Count { n }, Encoding::Count) => word(n).map(|n| vec![n]),
+            (Self::Rate { num, n }, Encoding::Rate) => n
+                .checked_sub(num)
+                .and_then(word)
+                .and_then(|rest| word(num).map(|num| vec![num, rest])),
+            (Self::Mean { sum, n, .. }, Encoding::Mean { mid, .. }) => word(n).and_then(|n| {
+                let centred = sum.checked_sub(mid.checked_mul(n)?)?;
+                Some(vec![centred, n])
+            }),
+            _ => None,
+        };
+        sums.and_then(|sums| Self::of_sums(encoding, units_per_point, &sums, min_n)) == Some(self)
+    }
+
+    /// Students behind the value: counted, in the denominator, or with a score. `None` when
+    /// suppressed.
+    #[must_use]
+    pub const fn n(self) -> Option<u64> {
+        match self {
+            Self::Suppressed => None,
+            Self::Count { n } | Self::Rate { n, .. } | Self::Mean { n, .. } => Some(n),
+        }
+    }
+
+    /// The value: students, a share from 0 to 1, or points. `None` when suppressed.
+    ///
+    /// Computed once from the integers, which are at most [`MAX_EXACT`]: the float nearest to the
+    /// true quotient.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "of_sums keeps all of them within MAX_EXACT")]
+    pub fn value(self) -> Option<f64> {
+        match self {
+            Self::Suppressed => None,
+            Self::Count { n } => Some(n as f64),
+            Self::Rate { num, n } => Some(num as f64 / n as f64),
+            Self::Mean { sum, n, units_per_point } => {
+                Some(sum as f64 / (n * u64::from(units_per_point)) as f64)
+            }
+        }
+    }
+
+    /// The value as it is written, in JSON and CSV alike: the shortest decimal that reads back as
+    /// the same float, and an integer for a count.
+    pub(super) fn number(self) -> Option<serde_json::Number> {
+        match self {
+            Self::Count { n } => Some(n.into()),
+            other => other.value().and_then(serde_json::Number::from_f64),
+        }
+    }
+}
+
+/// A cell as it stands in `release.json`.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CellText {
+    table: usize,
+    indicator: Indicator,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    test: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    preset: Option<ChronicPreset>,
+    year: i16,
+    by: Vec<Dimension>,
+    level: String,
+    grade: String,
+    family: String,
+    group: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    value: Option<serde_json::Number>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    n: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    num: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sum: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    units_per_point: Option<u32>,
+    suppressed: bool,
+}
+
+impl From<Cell> for CellText {
+    fn from(cell: Cell) -> Self {
+        let (num, sum, units_per_point) = match cell.outcome {
+            Outcome::Suppressed | Outcome::Count { .. } => (None, None, None),
+            Outcome::Rate { num, .. } => (Some(num), None, None),
+            Outcome::Mean { sum, units_per_point, .. } => (None, Some(sum), Some(units_per_point)),
+        };
+        Self {
+            table: cell.table,
+            indicator: cell.indicator,
+            test: cell.test.as_deref().map(str::to_owned),
+            preset: cell.preset,
+            year: cell.year,
+            by: cell.by(),
+            level: or_all(cell.level.map(Level::as_str)).to_owned(),
+            grade: or_all(cell.grade.map(Grade::as_str)).to_owned(),
+            family: or_all(cell.family.map(Family::as_str)).to_owned(),
+            group: or_all(cell.group).to_owned(),
+            value: cell.outcome.number(),
+            n: cell.outcome.n(),
+            num,
+            sum,
+            units_per_point,
+            suppressed: cell.outcome == Outcome::Suppressed,
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Cell {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::try_from(CellText::deserialize(deserializer)?).map_err(de::Error::custom)
+    }
+}
+
+/// A cell that cannot be read back.
+#[derive(Debug, thiserror::Error)]
+enum CellError {
+    #[error("a cell shows a value with its integers, or is suppressed with none of them")]
+    Outcome,
+    #[error("a cell names a group that its family does not have")]
+    Group,
+    #[error(transparent)]
+    Category(#[from] CategoryError),
+}
+
+impl TryFrom<CellText> for Cell {
+    type Error = CellError;
+
+    /// Reads a cell back. The value is left to be computed again from the integers.
+    fn try_from(text: CellText) -> Result<Self, Self::Error> {
+        let shown = (text.suppressed, text.value, text.n, text.num, text.sum, text.units_per_point);
+        let outcome = match shown {
+            (true, None, None, None, None, None) => Outcome::Suppressed,
+            (false, Some(_), Some(n), None, None, None) => Outcome::Count { n },
+            (false, Some(_), Some(n), Some(num), None, None) => Outcome::Rate { num, n },
+            (false, Some(_), Some(n), None, Some(sum), Some(units_per_point)) => {
+                Outcome::Mean { sum, n, units_per_point }
+            }
+            _ => return Err(CellError::Outcome),
+        };
+        let family: Option<Family> = unless_all(&text.family)?;
+        let group = family.map_or(Some(ALL), |family| {
+            family.groups().iter().copied().find(|group| *group == text.group)
+        });
+        let group = group.filter(|group| *group == text.group).ok_or(CellError::Group)?;
+        Ok(Self {
+            table: text.table,
+            indicator: text.indicator,
+            test: text.test.map(Arc::from),
+            preset: text.preset,
+            year: text.year,
+            level: unless_all(&text.level)?,
+            grade: unless_all(&text.grade)?,
+            family,
+            group: family.map(|_| group),
+            outcome,
+        })
+    }
+}

@@ -1,0 +1,157 @@
+//! The parameters that produced a release, as they are printed in it.
+
+use serde::{Deserialize, Serialize};
+
+use super::{NO_GUARANTEE, RoundFacts};
+use crate::{
+    canonical::Digest,
+    identity::{DistrictId, IdentityKey},
+    layout::Layout,
+    schools::SchoolTable,
+    study::{CohortSizes, Date, Mode, Study, study_digest},
+};
+
+/// What simple suppression does not do.
+const SUPPRESSION_NOTE: &str = "A cell over fewer than min_n students is withheld, value and n \
+    alike. Complementary suppression is not applied: a reader may be able to work out a withheld \
+    cell by subtracting shown cells from a shown total.";
+
+/// Everything but the cells.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Parameters {
+    guarantee: String,
+    pub(super) study: StudyPart,
+    privacy: PrivacyPart,
+    cohort: CohortPart,
+    suppression: SuppressionPart,
+    round: RoundPart,
+    pub(super) hub: IdentityKey,
+    released_at_ms: u64,
+    software: String,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct StudyPart {
+    id: String,
+    title: String,
+    school_year: i16,
+    as_of: Date,
+    pub(super) sha256: Digest,
+    schools_sha256: Digest,
+    /// What the hub signed for the nodes.
+    digest: Digest,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PrivacyPart {
+    mode: Mode,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CohortPart {
+    n: u16,
+    m: u16,
+    t: u16,
+    c: u16,
+    h: u16,
+    districts: Vec<DistrictId>,
+    survivors: Vec<DistrictId>,
+    lost: Vec<DistrictId>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SuppressionPart {
+    min_n: u32,
+    complementary: bool,
+    note: String,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RoundPart {
+    id: String,
+    number: u64,
+    ctx: Digest,
+    roster: Digest,
+    layout: Digest,
+    words: usize,
+    log_checkpoint: Digest,
+}
+
+impl Parameters {
+    pub(super) fn new(
+        study: &Study,
+        schools: &SchoolTable,
+        layout: &Layout,
+        facts: RoundFacts,
+    ) -> Self {
+        let CohortSizes { n, m, t, c, h } = facts.sizes;
+        Self {
+            guarantee: NO_GUARANTEE.to_owned(),
+            study: StudyPart {
+                id: study.id.clone(),
+                title: study.title.clone(),
+                school_year: study.school_year,
+                as_of: study.as_of,
+                sha256: study.hash(),
+                schools_sha256: schools.hash(),
+                digest: study_digest(study.hash(), schools.hash()),
+            },
+            privacy: PrivacyPart { mode: study.mode },
+            cohort: CohortPart {
+                n,
+                m,
+                t,
+                c,
+                h,
+                districts: facts.cohort,
+                survivors: facts.survivors,
+                lost: facts.lost,
+            },
+            suppression: SuppressionPart {
+                min_n: study.suppression.min_n,
+                complementary: false,
+                note: SUPPRESSION_NOTE.to_owned(),
+            },
+            round: RoundPart {
+                id: facts.round_id,
+                number: facts.round_number,
+                ctx: facts.ctx,
+                roster: facts.roster_hash,
+                layout: layout.hash(),
+                words: layout.words(),
+                log_checkpoint: facts.log_checkpoint,
+            },
+            hub: facts.hub,
+            released_at_ms: facts.released_at_ms,
+            software: facts.software,
+        }
+    }
+
+    pub(super) fn facts(&self) -> RoundFacts {
+        let CohortPart { n, m, t, c, h, ref districts, ref survivors, ref lost } = self.cohort;
+        RoundFacts {
+            round_id: self.round.id.clone(),
+            round_number: self.round.number,
+            ctx: self.round.ctx,
+            roster_hash: self.round.roster,
+            sizes: CohortSizes { n, m, t, c, h },
+            cohort: districts.clone(),
+            survivors: survivors.clone(),
+            lost: lost.clone(),
+            log_checkpoint: self.round.log_checkpoint,
+            released_at_ms: self.released_at_ms,
+            hub: self.hub,
+            software: self.software.clone(),
+        }
+    }
+
+    pub(super) const fn schools_hash(&self) -> Digest {
+        self.study.schools_sha256
+    }
+}

@@ -1,0 +1,56 @@
+//! Secure aggregation: the coordinator learns the sum of the survivors' vectors and nothing else.
+//!
+//! Double masking modulo 2⁶⁴ with Shamir recovery (Bonawitz et al. 2017), authenticated keys and a
+//! signed consistency step, on the complete graph of up to [`MAX_NODES`] districts. docs/PROTOCOL.md
+//! §4 states each message; each file here holds both sides of one step.
+//!
+//! In: a [`Contribution`](crate::contribution::Contribution) per district. Out: their [`NoisySum`].
+//! Promise: with at most `c` districts colluding with the coordinator, whatever it sends, a sum is
+//! opened over one set of at least `m` districts, or not at all. Two parties who were told different
+//! things derive different contexts and their masks do not cancel.
+//! Not promised: that a district tells the truth, or that it stays unknown who took part.
+//!
+//! ```text
+//! node         advertise → ExpectKeys → ExpectSeals → ExpectSharers → ExpectSurvivors → ExpectConfirmations
+//! coordinator  CollectKeys → CollectSeals → CollectAcknowledgements → CollectMasked → CollectConfirmations → CollectUnmask → NoisySum
+//! ```
+//!
+//! Every state is consumed by its step: nothing can be masked, confirmed or opened twice. Nothing
+//! here does I/O, reads a clock or draws its own randomness.
+
+pub mod advertise;
+pub mod confirm;
+pub mod error;
+mod kdf;
+pub mod mask;
+mod prg;
+pub mod shamir;
+pub mod share;
+pub mod terms;
+pub mod unmask;
+
+pub use advertise::{Advertisement, CollectKeys, ExpectKeys, advertise};
+pub use confirm::{CollectConfirmations, Confirmation, ExpectConfirmations};
+pub use error::{Abort, Reason, Reject, Step};
+pub use mask::{CHUNK_WORDS, CollectMasked, ExpectSurvivors, MaskedInput, Staging};
+pub use share::{CollectAcknowledgements, CollectSeals, ExpectSeals, ExpectSharers, Seal};
+pub use terms::{Chosen, MAX_NODES, Party, RoundId, Terms};
+pub use unmask::{CollectUnmask, NoisySum, Unmasking};
+
+use crate::identity::DistrictId;
+
+/// Checks that a list of districts is strictly ascending (so: no one twice) and inside `allowed`.
+fn check_set(
+    set: &[DistrictId],
+    allowed: impl Fn(&DistrictId) -> bool,
+) -> Result<(), (Option<DistrictId>, Reason)> {
+    for pair in set.windows(2) {
+        if pair[0] >= pair[1] {
+            return Err((Some(pair[1].clone()), Reason::SetNotAscending));
+        }
+    }
+    match set.iter().find(|district| !allowed(district)) {
+        Some(stranger) => Err((Some(stranger.clone()), Reason::Stranger)),
+        None => Ok(()),
+    }
+}
