@@ -15,22 +15,24 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use flashlight_proto::canonical::Digest;
-use flashlight_proto::identity::{DistrictId, IdentityKey, Signature};
+use flashlight_proto::identity::{DistrictId, IdentityKey};
 use flashlight_proto::roster::{
     MEMBERS_MAX, Member, MemberState, Roster, RosterError, SignedRoster, name_is_allowed,
 };
-use flashlight_proto::token::{HubAddress, Token, TokenSecret, possession};
+use flashlight_proto::token::{HubAddress, Token, TokenSecret};
 use rand_core::CryptoRng;
-use rcgen::PublicKeyData;
 use rustls::pki_types::CertificateDer;
 use zeroize::Zeroizing;
 
-use crate::ca::{Authority, public_key, request_key};
+use crate::ca::{Authority, public_key};
 use crate::journal::{Entry, Journal};
 
 mod error;
+mod request;
 
 pub use error::{AuthError, EnrolError, OperatorError};
+use request::checked_keys;
+pub use request::{EnrolReply, EnrolRequest};
 
 /// Most invitations that are neither used nor expired.
 pub const INVITATIONS_MAX: usize = 1000;
@@ -43,39 +45,6 @@ pub const TTL_MAX: Duration = Duration::from_secs(30 * 86_400);
 
 /// Longest reason of a revocation, bytes.
 pub const REASON_MAX: usize = 512;
-
-/// A node's request for a certificate, as it came from the wire: nothing in it is checked yet.
-pub struct EnrolRequest<'a> {
-    /// 64 hex digits.
-    pub token_secret: &'a str,
-    /// PKCS#10, DER.
-    pub csr_der: &'a [u8],
-    /// Ed25519 public key, 32 bytes.
-    pub identity_key: &'a [u8],
-    /// Ed25519 signature over [`possession`], 64 bytes.
-    pub possession: &'a [u8],
-}
-
-impl fmt::Debug for EnrolRequest<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("EnrolRequest").field("csr", &self.csr_der.len()).finish_non_exhaustive()
-    }
-}
-
-/// What an enrolled node gets.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct EnrolReply {
-    /// Assigned by the invitation.
-    pub district: DistrictId,
-    /// Assigned by the invitation.
-    pub name: String,
-    /// The node's TLS certificate, DER.
-    pub certificate_der: Vec<u8>,
-    /// The CA's certificate, DER.
-    pub ca_der: Vec<u8>,
-    /// Signs rosters, studies and releases.
-    pub hub_key: IdentityKey,
-}
 
 /// The network's members and invitations.
 pub struct Enrolment {
@@ -350,6 +319,7 @@ impl Enrolment {
     /// Applies one entry. Total: what an entry may say was decided before it was recorded.
     fn fold(&mut self, entry: Entry) {
         match entry {
+            // The hub's identity was checked in `open`; rounds belong to `round.rs`.
             Entry::Initialised { .. }
             | Entry::RoundStarted { .. }
             | Entry::RoundEnded { .. }
@@ -379,8 +349,6 @@ impl Enrolment {
                     self.version += 1;
                 }
             }
-            // The hub's own identity was checked in `open`; rounds belong to `round.rs`.
-            _ => {}
         }
     }
 
@@ -404,19 +372,6 @@ impl fmt::Debug for Enrolment {
             .field("members", &self.members.len())
             .finish_non_exhaustive()
     }
-}
-
-/// The two public keys of a request, each shown to be held by whoever asks: identity, then TLS (DER).
-fn checked_keys(
-    request: &EnrolRequest<'_>,
-    token: &Digest,
-) -> Result<(IdentityKey, Vec<u8>), EnrolError> {
-    let tls_key = request_key(request.csr_der).map_err(|_| EnrolError::Csr)?;
-    let key = IdentityKey::try_from(request.identity_key).map_err(|_| EnrolError::Possession)?;
-    let signature = Signature::try_from(request.possession).map_err(|_| EnrolError::Possession)?;
-    key.verify(&possession(token, request.csr_der, &key), &signature)
-        .map_err(|_| EnrolError::Possession)?;
-    Ok((key, tls_key.subject_public_key_info()))
 }
 
 #[cfg(test)]

@@ -27,7 +27,7 @@ use crate::{
 #[non_exhaustive]
 pub enum AggregateError {
     /// The records cannot answer the study.
-    #[error("{}", first_refusal(.0))]
+    #[error("{}", .0.first_refusal())]
     Refused(Box<Report>),
     /// The words do not make a contribution of this layout.
     #[error("the study's words cannot be contributed")]
@@ -51,16 +51,6 @@ impl AggregateError {
             Self::Refused(report) => Some(report),
             Self::Contribution(_) => None,
         }
-    }
-}
-
-fn first_refusal(report: &Report) -> String {
-    let mut refusals = report.refusals();
-    let first =
-        refusals.next().map_or("the study was refused", |(_, found)| found.message.as_str());
-    match refusals.count() {
-        0 => first.to_owned(),
-        more => format!("{first} (and {more} more)"),
     }
 }
 

@@ -1,7 +1,17 @@
 //! A district's node: student records stay here.
+//!
+//! In: the district's own files, and directives over a connection the node itself opened. Out: keys,
+//! sealed shares and one masked vector per round. Nothing listens here.
+#![forbid(unsafe_code)]
 
 pub mod aggregate;
 pub mod check;
+pub mod cli;
+pub mod enroll;
 mod indicators;
+pub mod journal;
+pub mod link;
 pub mod local;
 pub mod records;
+pub mod round;
+pub mod tls;

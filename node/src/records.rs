@@ -79,7 +79,7 @@ pub enum RecordsError {
     #[error("there is no enrollments.csv or enrollments.parquet in the district's folder")]
     Missing,
     /// A file was refused.
-    #[error("{}", first_refusal(.0))]
+    #[error("{}", .0.first_refusal())]
     Refused(Box<Report>),
 }
 
@@ -101,19 +101,6 @@ impl RecordsError {
             Self::Refused(report) => Some(report),
         }
     }
-}
-
-fn first_refusal(report: &Report) -> String {
-    let mut refusals = report.refusals();
-    let Some((file, finding)) = refusals.next() else {
-        return "the records were refused".to_owned();
-    };
-    let more = match refusals.count() {
-        0 => String::new(),
-        more => format!(" (and {more} more)"),
-    };
-    let file = file.map(|file| format!("{file}: ")).unwrap_or_default();
-    format!("{file}{:?}: {}{more}", finding.rule, finding.message)
 }
 
 /// A district's student records. They stay in this process.

@@ -1,5 +1,12 @@
 //! Layouts: which cells there are, in which order, under which names, and what the hash covers.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a failed assumption of a test is a failed test"
+)]
+
 mod study_support;
 
 use std::collections::BTreeSet;

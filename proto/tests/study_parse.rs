@@ -1,5 +1,12 @@
 //! Studies: what is read, and what is refused with which code and which words.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a failed assumption of a test is a failed test"
+)]
+
 mod study_support;
 
 use flashlight_proto::{

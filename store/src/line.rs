@@ -149,4 +149,14 @@ mod tests {
             assert!(Line::parse(other.as_bytes()).is_err(), "{other}");
         }
     }
+
+    #[test]
+    fn a_line_with_the_right_hash_and_the_wrong_number_does_not_follow() {
+        let before = Head { seq: 6, hash: [0xab; 32] };
+        for (seq, follows) in [(6, false), (7, true), (8, false)] {
+            let (line, _) = render(seq, 5, &before.hash, b"{}");
+            let line = Line::parse(line.trim_ascii_end()).unwrap();
+            assert_eq!(line.follows(&before).is_ok(), follows, "{seq}");
+        }
+    }
 }

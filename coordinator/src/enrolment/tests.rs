@@ -1,6 +1,7 @@
 //! Tokens, certificates and revocation as a node, an impostor and an operator meet them.
 
 use flashlight_proto::identity::IdentitySecret;
+use flashlight_proto::token::possession;
 use rcgen::{CertificateParams, KeyPair};
 
 use super::*;

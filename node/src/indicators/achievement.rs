@@ -99,7 +99,7 @@ pub(super) fn measure(
     let measured = measured.collect();
     if without > 0 {
         let text =
-            format!("{without} of {asked} students in tested grades have no {subject} score");
+            format!("students in tested grades without a {subject} score: {without} of {asked}");
         tally.whole(Rule::W106, Effect::Noted, text);
     }
     // Nothing here leaves rows out, so the number of rows does not matter.

@@ -45,7 +45,7 @@ pub(super) fn measure(
     let measured = measured.collect();
     let mut tally = Tally::default();
     if without > 0 {
-        let text = format!("{without} of {asked} students have no attendance that counts");
+        let text = format!("students without attendance that counts: {without} of {asked}");
         tally.whole(Rule::W103, Effect::Noted, text);
     }
     if unknown > 0 {
@@ -53,7 +53,7 @@ pub(super) fn measure(
         let is_refused = unknown * 100 > most * (asked - without);
         let effect = if is_refused { Effect::Refused } else { Effect::LeftOut };
         let text = format!(
-            "{unknown} of {} students have an absence that is not known: supply all four absent_ \
+            "students with an absence that is not known: {unknown} of {}. Supply all four absent_ \
              columns, or days_attended",
             asked - without
         );

@@ -80,7 +80,7 @@ impl Fault {
 impl From<io::Error> for Fault {
     fn from(error: io::Error) -> Self {
         // The kind only: the system's text may hold a path.
-        Self::told(format!("cannot be read ({})", error.kind()))
+        Self::told(format!("cannot be read, or copied to the temporary folder ({})", error.kind()))
     }
 }
 

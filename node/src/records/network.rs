@@ -153,8 +153,8 @@ impl Reader<'_> {
         }
         if several > 0 {
             let text = format!(
-                "{several} students were at more than one school: in network tables they count \
-                 once, at the school with more days"
+                "students at more than one school: {several}; in network tables they count once, \
+                 at the school with more days"
             );
             tally.whole(Rule::W104, Effect::Noted, text);
         }
@@ -208,7 +208,8 @@ impl Reader<'_> {
             let sum = sum.unwrap_or(Days { expected: 0, attended: 0, absent: Some(0) });
             let expected = i64::from(row.expected);
             let absent = row.absent.map(i64::from);
-            let attended = row.attended.map(i64::from).or(absent.map(|absent| expected - absent));
+            let attended =
+                row.attended.map(i64::from).or_else(|| absent.map(|absent| expected - absent));
             Some(Days {
                 expected: sum.expected + expected,
                 attended: sum.attended + attended.unwrap_or(0),

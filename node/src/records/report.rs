@@ -126,6 +126,20 @@ impl Report {
         self.refusals().next().is_some()
     }
 
+    /// The first refusal and how many follow, for an error's one sentence.
+    pub(crate) fn first_refusal(&self) -> String {
+        let mut refusals = self.refusals();
+        let Some((file, finding)) = refusals.next() else {
+            return "nothing was refused".to_owned();
+        };
+        let file = file.map(|file| format!("{file}: ")).unwrap_or_default();
+        let more = match refusals.count() {
+            0 => String::new(),
+            more => format!(" (and {more} more)"),
+        };
+        format!("{file}{}{more}", finding.message)
+    }
+
     /// How many rows this rule left out, over all files and the study.
     #[must_use]
     pub fn left_out(&self, rule: Rule) -> u64 {

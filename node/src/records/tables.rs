@@ -149,7 +149,7 @@ impl Table {
     }
 
     /// The other table whose mark is here when our own is not.
-    fn mistaken(&self, header: &[String]) -> Option<&'static Table> {
+    fn mistaken(&self, header: &[String]) -> Option<&'static Self> {
         let has = |name: &str| header.iter().any(|seen| seen.eq_ignore_ascii_case(name));
         if has(self.mark) {
             return None;

@@ -224,16 +224,18 @@ fn check_signature(
     files: &BTreeMap<String, Vec<u8>>,
     hub: Option<&IdentityKey>,
 ) -> Result<IdentityKey, VerifyError> {
-    let parameters: Parameters = serde_json::from_slice(&files[PARAMETERS])
-        .map_err(|error| unreadable(PARAMETERS, error))?;
-    let found = parameters.hub;
-    let key = *hub.unwrap_or(&found);
-    if key != found {
-        return Err(VerifyError::Key { found, expected: key });
-    }
+    let claimed = serde_json::from_slice(&files[PARAMETERS]).map(|found: Parameters| found.hub);
+    let key = match (hub, &claimed) {
+        (Some(hub), _) => *hub,
+        (None, Ok(claimed)) => *claimed,
+        (None, Err(error)) => return Err(unreadable(PARAMETERS, error)),
+    };
     Signature::try_from(files[SIGNATURE].as_slice())
         .and_then(|signature| key.verify_bytes(&files[SUMS], &signature))
-        .map_err(|_| VerifyError::Signature)?;
+        .map_err(|_| match claimed {
+            Ok(found) if found != key => VerifyError::Key { found, expected: key },
+            _ => VerifyError::Signature,
+        })?;
     let summed: Vec<_> =
         FOLDER_FILES.into_iter().filter(|name| ![SUMS, SIGNATURE].contains(name)).collect();
     let lines: Vec<_> = files[SUMS].split_inclusive(|byte| *byte == b'\n').collect();

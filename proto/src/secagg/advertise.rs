@@ -11,7 +11,9 @@ use zeroize::Zeroizing;
 use crate::canonical::{Digest, Transcript};
 use crate::identity::{DistrictId, IdentitySecret, Signature};
 
+use super::check_set;
 use super::error::{Abort, Reason, Reject, Step};
+use super::kdf;
 use super::share::CollectSeals;
 use super::terms::Terms;
 
@@ -44,10 +46,16 @@ impl Advertisement {
             .finish()
     }
 
-    /// Checks membership and signature against the round's roster keys.
+    /// Checks membership, signature under the round's roster keys, and that both keys can agree
+    /// on something. The coordinator checks the last too: a district that advertises a low-order
+    /// key is refused alone, and does not make every other node leave.
     pub(super) fn verify(&self, terms: &Terms, ctx: &Digest) -> Result<(), Reason> {
         let key = terms.key_of(&self.district).ok_or(Reason::Stranger)?;
-        key.verify(&self.digest(ctx), &self.signature).map_err(|_| Reason::Signature)
+        key.verify(&self.digest(ctx), &self.signature).map_err(|_| Reason::Signature)?;
+        if [&self.seal_key, &self.mask_key].into_iter().all(kdf::is_contributory) {
+            return Ok(());
+        }
+        Err(Reason::WeakKey)
     }
 }
 
@@ -84,7 +92,9 @@ pub struct ExpectKeys {
 /// Step 0, node side (PROTOCOL.md §4.0): fresh keys and seed for this round.
 ///
 /// # Errors
-/// [`Reason::NotMine`] when this node is not in the cohort under this identity key.
+/// [`Reason::SetNotAscending`] when the cohort names a district twice or out of order: places,
+/// floors and Shamir's x rest on the order; [`Reason::NotMine`] when this node is not in the cohort
+/// under this identity key.
 pub fn advertise<R: CryptoRng>(
     terms: Arc<Terms>,
     me: &DistrictId,
@@ -92,6 +102,9 @@ pub fn advertise<R: CryptoRng>(
     ledger_head: Digest,
     rng: &mut R,
 ) -> Result<(ExpectKeys, Advertisement), Abort> {
+    let cohort: Vec<DistrictId> = terms.parties.iter().map(|one| one.district.clone()).collect();
+    check_set(&cohort, |_| true)
+        .map_err(|(party, reason)| Abort::new(Step::Advertise, party.as_ref(), reason))?;
     if terms.key_of(me) != Some(&identity.public()) {
         return Err(Abort::new(Step::Advertise, Some(me), Reason::NotMine));
     }

@@ -17,6 +17,13 @@ impl KeyType for Len32 {
     }
 }
 
+/// Whether agreeing with this public key gives a secret at all: false for the points of low order,
+/// which send every X25519 scalar (a multiple of 8) to zero.
+pub(super) fn is_contributory(public: &[u8; 32]) -> bool {
+    let any = StaticSecret::from([1; 32]);
+    any.diffie_hellman(&PublicKey::from(*public)).was_contributory()
+}
+
 /// A 32-byte key for `purpose` between `first` and `second`, in that order.
 ///
 /// # Errors

@@ -174,6 +174,7 @@ pub(super) fn pair_key(
 
 /// Coordinator: one upload on its way in; nothing of it counts until it is whole.
 pub struct Staging {
+    ctx: Digest,
     from: DistrictId,
     words: Vec<u64>,
     want: usize,
@@ -247,19 +248,24 @@ impl CollectMasked {
             return Err(Reject::new(Step::Mask, Some(from), Reason::Duplicate));
         }
         let want = self.sum.len();
-        Ok(Staging { from: from.clone(), words: Vec::with_capacity(want), want, next: 0 })
+        let words = Vec::with_capacity(want);
+        Ok(Staging { ctx: self.ctx, from: from.clone(), words, want, next: 0 })
     }
 
     /// Adds a whole upload to the sum.
     ///
     /// # Errors
-    /// [`Reject`] when it is not whole, or this district's vector is already in the sum.
+    /// [`Reject`] when it was opened in another round, is not whole, or this district's vector is
+    /// already in the sum.
     pub fn accept(&mut self, upload: &Staging) -> Result<(), Reject> {
         let from = &upload.from;
+        if upload.ctx != self.ctx {
+            return Err(Reject::new(Step::Mask, Some(from), Reason::Stranger));
+        }
         if self.got.contains(from) {
             return Err(Reject::new(Step::Mask, Some(from), Reason::Duplicate));
         }
-        if !upload.is_complete() || upload.want != self.sum.len() {
+        if !upload.is_complete() {
             let want = u32::try_from(chunks_of(self.terms.words)).unwrap_or(u32::MAX);
             let reason = Reason::Truncated { got: upload.next, want };
             return Err(Reject::new(Step::Mask, Some(from), reason));

@@ -156,10 +156,15 @@ impl CollectUnmask {
     /// committed, takes all masks off the sum and checks the control cells.
     ///
     /// # Errors
-    /// [`Reason::Unrecoverable`] names the district whose secret no subset of shares opens;
-    /// [`Reason::ControlCell`] when somebody masked under other terms.
+    /// [`Reason::TooFew`] when fewer than t survivors gave shares; [`Reason::Unrecoverable`] names
+    /// the district whose secret no subset of shares opens; [`Reason::ControlCell`] when somebody
+    /// masked under other terms.
     pub fn close(mut self) -> Result<NoisySum, Abort> {
         let abort = |party: Option<&DistrictId>, reason| Abort::new(Step::Unmask, party, reason);
+        let (got, need) = (self.got.len(), usize::from(self.terms.cohort.t));
+        if got < need {
+            return Err(abort(None, Reason::TooFew { got, need }));
+        }
         let mut liars = Vec::new();
         let mut sum = Zeroizing::new(std::mem::take(&mut self.sum));
         for survivor in &self.sets.survivors {

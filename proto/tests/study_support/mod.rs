@@ -10,7 +10,7 @@ use flashlight_proto::{
 };
 
 /// Two elementary schools, a middle and a high school in two districts; two years.
-pub const SCHOOLS: &str = "\
+pub(crate) const SCHOOLS: &str = "\
 school_id,school_year,school_name,district_id,level,grade_low,grade_high
 001,2023,Alder,A,ES,KN,05
 001,2024,Alder,A,ES,KN,05
@@ -30,7 +30,7 @@ units_per_point = 10
 "05" = { min = -20, max = 21, met = 0 }
 "#;
 
-pub const TABLES: &str = r#"
+pub(crate) const TABLES: &str = r#"
 [[table]]
 indicator = "students"
 by = [[], ["level"], ["grade"], ["level", "grade"]]
@@ -60,14 +60,14 @@ by = [["level"]]
 "#;
 
 /// The document in its parts, to be bent before it is parsed.
-pub struct Draft {
-    pub head: String,
-    pub privacy: String,
-    pub cohort: String,
-    pub suppression: String,
-    pub tests: String,
-    pub tables: String,
-    pub schools: String,
+pub(crate) struct Draft {
+    pub(crate) head: String,
+    pub(crate) privacy: String,
+    pub(crate) cohort: String,
+    pub(crate) suppression: String,
+    pub(crate) tests: String,
+    pub(crate) tables: String,
+    pub(crate) schools: String,
 }
 
 impl Default for Draft {
@@ -87,7 +87,7 @@ impl Default for Draft {
 }
 
 impl Draft {
-    pub fn toml(&self) -> String {
+    pub(crate) fn toml(&self) -> String {
         let sha256 = Digest::of(self.schools.as_bytes());
         format!(
             "[study]\n{}schools = {{ file = \"schools.csv\", sha256 = \"{sha256}\" }}\n\
@@ -96,15 +96,15 @@ impl Draft {
         )
     }
 
-    pub fn study(&self) -> Result<Study, StudyError> {
+    pub(crate) fn study(&self) -> Result<Study, StudyError> {
         Study::parse(self.toml().as_bytes())
     }
 
-    pub fn table(&self) -> SchoolTable {
+    pub(crate) fn table(&self) -> SchoolTable {
         SchoolTable::parse(self.schools.as_bytes()).unwrap()
     }
 
-    pub fn layout(&self) -> Layout {
+    pub(crate) fn layout(&self) -> Layout {
         Layout::derive(&self.study().unwrap(), &self.table()).unwrap()
     }
 }

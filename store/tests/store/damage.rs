@@ -113,6 +113,20 @@ fn removed_swapped_and_repeated_lines_are_found() {
 }
 
 #[test]
+fn a_line_of_another_journal_is_found() {
+    let ours = journal_of(3);
+    let dir = tempfile::tempdir().unwrap();
+    let mut other = Store::open(dir.path()).unwrap();
+    for n in 0..3 {
+        other.append(&note(n, "theirs"), n).unwrap();
+    }
+    let theirs = fs::read(dir.path().join("journal")).unwrap();
+    let spliced = [&ours[..last_line(&ours)], &theirs[last_line(&theirs)..]].concat();
+    let error = open(&spliced).1.unwrap_err();
+    assert!(matches!(error, StoreError::Corrupt { line: 3, .. }), "{error}");
+}
+
+#[test]
 fn a_line_longer_than_a_line_may_be_is_refused() {
     let mut bytes = journal_of(1);
     bytes.extend(vec![b'x'; 2 << 20]);

@@ -1,0 +1,297 @@
+//! `flashlight-node`: what district IT and the privacy officer type.
+//!
+//! Results go to stdout; everything else to stderr as `node: …`, then `hint:` lines. Exit codes:
+//! 0 done, 1 failed, 2 usage, 3 refused by the district's own rules or the hub.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::{Arc, Mutex};
+
+use anyhow::Context as _;
+use clap::{Parser, Subcommand};
+use flashlight_proto::identity::{DistrictId, IdentityKey};
+use flashlight_proto::release::verify_folder;
+use flashlight_proto::schools::SchoolTable;
+use flashlight_proto::study::Study;
+use flashlight_proto::wire::{SCHOOLS_MAX, STUDY_MAX};
+use flashlight_store::files::read_limited;
+use flashlight_store::pause::Pause;
+
+use crate::aggregate::aggregate;
+use crate::check::{Against, check};
+use crate::enroll::{Membership, enroll};
+use crate::journal::Journal;
+use crate::link;
+use crate::records::Records;
+use crate::round::{Node, Question, Refusal, now_ms};
+
+/// Largest file of a release folder that `verify` reads.
+const RELEASE_FILE_MAX: u64 = 256 * 1024 * 1024;
+
+/// Most files `verify` looks at.
+const RELEASE_FILES_MAX: usize = 64;
+
+#[derive(Parser)]
+#[command(name = "flashlight-node", version, about = "A district's part of a Flashlight network")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Join a network with the token the hub sent
+    Enroll {
+        /// The token, as the hub sent it
+        token: String,
+        /// This node's folder: keys, certificate and journal
+        #[arg(long)]
+        dir: PathBuf,
+    },
+    /// Check the district's files; nothing is sent
+    Check {
+        /// The folder with enrollments.csv and the other tables
+        folder: PathBuf,
+        /// Also count what this study would read; its school table lies beside it
+        #[arg(long)]
+        study: Option<PathBuf>,
+        /// The district's id; without it every school of the table counts
+        #[arg(long, requires = "study")]
+        district: Option<String>,
+        /// For machines
+        #[arg(long)]
+        json: bool,
+    },
+    /// Stay connected to the hub and take part in studies
+    Run {
+        /// This node's folder
+        #[arg(long)]
+        dir: PathBuf,
+        /// The folder with enrollments.csv and the other tables
+        #[arg(long)]
+        data: PathBuf,
+        /// Take part in studies without noise, which give no formal privacy guarantee
+        #[arg(long)]
+        allow_exact: bool,
+        /// Stop at STEP:POINT and wait to be killed (debug builds)
+        #[arg(long, hide = true)]
+        pause_at: Option<String>,
+    },
+    /// Check a release folder offline: signature, files, and that the tables follow from the sums
+    Verify {
+        /// The release folder
+        folder: PathBuf,
+        /// The hub's key, as ed25519:…; default: the key of the network in --dir
+        #[arg(long)]
+        hub_key: Option<String>,
+        /// This node's folder, to take the hub's key from
+        #[arg(long, conflicts_with = "hub_key")]
+        dir: Option<PathBuf>,
+    },
+}
+
+/// Parses the command line, runs the command, reports.
+#[must_use]
+pub fn main() -> ExitCode {
+    main_from(std::env::args_os())
+}
+
+/// As [`main`], from given arguments, the first of which names the program.
+pub fn main_from(args: impl IntoIterator<Item = std::ffi::OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(error) => {
+            let failed = error.print().is_err() || error.use_stderr();
+            return ExitCode::from(if failed { 2 } else { 0 });
+        }
+    };
+    tracing_subscriber::fmt().with_writer(io::stderr).with_target(false).init();
+    match run(cli.command) {
+        Ok(code) => code,
+        Err(error) => {
+            note(&format!("error: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// One line for people, on stderr.
+fn note(text: &str) {
+    drop(writeln!(io::stderr(), "node: {text}"));
+}
+
+/// A result, on stdout.
+fn say(text: &str) -> anyhow::Result<()> {
+    writeln!(io::stdout(), "{text}").context("cannot write to stdout")
+}
+
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .context("cannot start the async runtime")
+}
+
+fn run(command: Command) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Enroll { token, dir } => join(&token, &dir),
+        Command::Check { folder, study, district, json } => {
+            check_folder(&folder, study.as_deref(), district.as_deref(), json)
+        }
+        Command::Run { dir, data, allow_exact, pause_at } => {
+            serve(&dir, data, allow_exact, pause_at)
+        }
+        Command::Verify { folder, hub_key, dir } => verify(&folder, hub_key.as_deref(), dir.as_deref()),
+    }
+}
+
+fn join(token: &str, dir: &Path) -> anyhow::Result<ExitCode> {
+    match runtime()?.block_on(enroll(token, dir, now_ms())) {
+        Ok(enrolled) => {
+            say(&format!("enrolled as {} ({})", enrolled.name, enrolled.district))?;
+            say(&format!("hub fingerprint: {}", enrolled.words.join(" ")))?;
+            note("call the hub and compare these words before the first study");
+            Ok(ExitCode::SUCCESS)
+        }
+        Err(error) => {
+            let (code, hint) = (error.code(), error.hint());
+            note(&format!("error: {:#} ({code})", anyhow::Error::new(error)));
+            note(&format!("hint: {hint}"));
+            Ok(ExitCode::FAILURE)
+        }
+    }
+}
+
+/// A study from a file, with the school table beside it.
+///
+/// # Errors
+/// When either cannot be read or is not valid.
+pub fn study_beside(path: &Path) -> anyhow::Result<(Study, SchoolTable)> {
+    let study = Study::parse(&read_limited(path, STUDY_MAX as u64)?)
+        .with_context(|| format!("{} is not a valid study", path.display()))?;
+    let file = path.parent().unwrap_or_else(|| Path::new(".")).join(&study.schools.file);
+    let schools = SchoolTable::parse(&read_limited(&file, SCHOOLS_MAX as u64)?)
+        .with_context(|| format!("{} is not a valid school table", file.display()))?;
+    anyhow::ensure!(
+        schools.hash() == study.schools.sha256,
+        "{} is not the school table the study names",
+        file.display()
+    );
+    Ok((study, schools))
+}
+
+fn check_folder(
+    folder: &Path,
+    study: Option<&Path>,
+    district: Option<&str>,
+    json: bool,
+) -> anyhow::Result<ExitCode> {
+    let district: Option<DistrictId> = district.map(str::parse).transpose()?;
+    let study = study.map(study_beside).transpose()?;
+    let against = study.as_ref().map(|(study, schools)| Against {
+        study,
+        schools,
+        district: district.as_ref(),
+    });
+    let report = check(folder, against)?;
+    if json {
+        say(&serde_json::to_string_pretty(&report)?)?;
+    } else {
+        say(&report.to_string())?;
+    }
+    Ok(if report.is_refused() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+fn serve(
+    dir: &Path,
+    data: PathBuf,
+    allow_exact: bool,
+    pause_at: Option<String>,
+) -> anyhow::Result<ExitCode> {
+    let membership = Membership::open(dir)?;
+    let mut journal = Journal::open(&dir.join("state"))?;
+    membership.record(&mut journal, now_ms())?;
+    let dialer = membership.dialer()?;
+    let (district, hub_key) = (membership.district().clone(), membership.hub_key());
+    note(&format!("district {district}, hub {}", membership.address()));
+    let node = Arc::new(Node {
+        identity: membership.into_identity(),
+        district,
+        hub_key,
+        allow_exact,
+        contribute: Box::new(move |question| contribute(&data, question)),
+        journal: Mutex::new(journal),
+        pause: Pause::new(pause_at, dir.join("paused")),
+    });
+    let connect = || async {
+        dialer.connect().await.map_err(|error| {
+            let (code, hint) = (error.code(), error.hint());
+            format!("{:#} ({code})\nnode: hint: {hint}\nnode: the hub was not reached", anyhow::Error::new(error))
+        })
+    };
+    let held = runtime()?.block_on(async {
+        tokio::select! {
+            held = link::hold(&node, connect, note) => Some(held),
+            _ = tokio::signal::ctrl_c() => None,
+        }
+    });
+    match held {
+        Some(Err(shut_out)) => {
+            note(&format!("error: {shut_out}"));
+            note("hint: ask the hub; a revoked district needs a new invitation");
+            Ok(ExitCode::from(3))
+        }
+        Some(Ok(())) | None => {
+            note("stopping; a round in flight goes on without this node");
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+/// This district's contribution: the files are read afresh for every run.
+fn contribute(
+    data: &Path,
+    question: Question<'_>,
+) -> Result<flashlight_proto::contribution::Contribution, Refusal> {
+    let Question { study, schools, layout, district } = question;
+    let (records, _) =
+        Records::read(data).map_err(|error| Refusal::new(error.code(), error.to_string()))?;
+    let (contribution, _) = aggregate(&records, study, schools, layout, district)
+        .map_err(|error| Refusal::new(error.code(), error.to_string()))?;
+    Ok(contribution)
+}
+
+fn verify(folder: &Path, hub_key: Option<&str>, dir: Option<&Path>) -> anyhow::Result<ExitCode> {
+    let hub: Option<IdentityKey> = match (hub_key, dir) {
+        (Some(text), _) => Some(text.parse().context("--hub-key is not an ed25519:… key")?),
+        (None, Some(dir)) => Some(Membership::open(dir)?.hub_key()),
+        (None, None) => None,
+    };
+    let mut files = BTreeMap::new();
+    let entries = std::fs::read_dir(folder)
+        .with_context(|| format!("cannot read the folder {}", folder.display()))?;
+    for entry in entries.take(RELEASE_FILES_MAX) {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        files.insert(name, read_limited(&entry.path(), RELEASE_FILE_MAX)?);
+    }
+    let verified = match verify_folder(&files, hub.as_ref()) {
+        Ok(verified) => verified,
+        Err(error) => {
+            let code = error.code();
+            note(&format!("error: {:#} ({code})", anyhow::Error::new(error)));
+            return Ok(ExitCode::FAILURE);
+        }
+    };
+    say(&format!("release of study {:?}: whole", verified.study.id))?;
+    say(&format!("signed by {}", verified.hub))?;
+    say(&format!("guarantee: {}", flashlight_proto::release::NO_GUARANTEE))?;
+    if !verified.pinned {
+        note("the signing key was taken from the folder itself: it shows that the folder is whole");
+        note("hint: give --dir or --hub-key to check who signed it");
+    }
+    Ok(ExitCode::SUCCESS)
+}

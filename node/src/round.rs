@@ -1,0 +1,612 @@
+//! The node's part in rounds: takes the coordinator's directives one at a time and answers each.
+//!
+//! In: directives over a stream this node opened. Out: calls it makes. Promise: what was announced is
+//! checked before records are read (hub signature, roster, layout, terms); every entry of the journal
+//! is durable before the message it stands for leaves; a contribution is masked at most once. A round
+//! is never resumed: a lost connection or a restart ends it.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use flashlight_proto::canonical::{Digest, Transcript};
+use flashlight_proto::contribution::Contribution;
+use flashlight_proto::identity::{DistrictId, IdentityKey, IdentitySecret, Signature};
+use flashlight_proto::layout::Layout;
+use flashlight_proto::roster::{MemberState, Roster, SignedRoster};
+use flashlight_proto::schools::SchoolTable;
+use flashlight_proto::secagg::{
+    Abort, Advertisement, Chosen, Confirmation, ExpectConfirmations, ExpectKeys, ExpectSeals,
+    ExpectSharers, ExpectSurvivors, MaskedInput, Party, RoundId, Seal, Step, Terms, advertise,
+};
+use flashlight_proto::study::{Mode, Study, study_digest};
+use flashlight_proto::wire::pb::district_client::DistrictClient;
+use flashlight_proto::wire::{self, Begin, CODE_KEY, Directive, Ended, RunId, pb};
+use flashlight_store::pause::Pause;
+use getrandom::SysRng;
+use rand_core::UnwrapErr;
+use tonic::transport::Channel;
+
+use crate::journal::{Entry, Journal, accept_roster};
+
+/// Longest wait for the answer to one call.
+const CALL_WAIT: Duration = Duration::from_secs(360);
+
+/// Why this node does not take part, or no longer: a stable code and a sentence for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// Stable.
+    pub code: &'static str,
+    /// For people; no student value, name or id.
+    pub reason: String,
+}
+
+impl Refusal {
+    /// A refusal.
+    pub fn new(code: &'static str, reason: impl Into<String>) -> Self {
+        Self { code, reason: reason.into() }
+    }
+}
+
+impl From<Abort> for Refusal {
+    fn from(abort: Abort) -> Self {
+        Self::new(abort.code(), abort.to_string())
+    }
+}
+
+/// What a study asks of the records, once everything public about it has been checked.
+#[derive(Clone, Copy)]
+pub struct Question<'a> {
+    /// The study, signed by the hub.
+    pub study: &'a Study,
+    /// The public school table that came with it.
+    pub schools: &'a SchoolTable,
+    /// The layout this node derived from both.
+    pub layout: &'a Layout,
+    /// Who this node is.
+    pub district: &'a DistrictId,
+}
+
+/// Where contributions come from: the district's folder, or a bench's made-up words.
+pub type Contribute =
+    Box<dyn Fn(Question<'_>) -> Result<Contribution, Refusal> + Send + Sync + 'static>;
+
+/// An enrolled node with its keys and its journal.
+pub struct Node {
+    /// Signs this district's messages.
+    pub identity: IdentitySecret,
+    /// Who we are in the roster.
+    pub district: DistrictId,
+    /// Signs rosters and studies.
+    pub hub_key: IdentityKey,
+    /// Whether this district has allowed sums without noise.
+    pub allow_exact: bool,
+    /// Where contributions come from.
+    pub contribute: Contribute,
+    /// The truth about what this node did.
+    pub journal: Mutex<Journal>,
+    /// Where a test stops this node.
+    pub pause: Pause,
+}
+
+/// Milliseconds since 1970. The clock is read here and nowhere below.
+#[must_use]
+pub fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+impl Node {
+    /// Reads or changes the journal.
+    fn with_journal<T>(&self, work: impl FnOnce(&mut Journal) -> T) -> T {
+        work(&mut self.journal.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Makes an entry durable. Nothing that depends on it may leave before this returns.
+    fn record(&self, entry: &Entry) -> Result<(), Refusal> {
+        let appended = self.with_journal(|journal| journal.append(entry, now_ms()));
+        appended.map(|_| ()).map_err(|error| Refusal::new(error.code(), error.to_string()))
+    }
+
+    fn latest(&self, key: &str) -> Result<Option<Entry>, Refusal> {
+        let found = self.with_journal(|journal| journal.latest(key));
+        let found = found.map_err(|error| Refusal::new(error.code(), error.to_string()))?;
+        Ok(found.map(|recorded| recorded.entry))
+    }
+
+    /// The head of the journal, salted by a signature only this node can make: it commits to the
+    /// journal without telling what is in it.
+    fn ledger_head(&self) -> Digest {
+        let head = self.with_journal(|journal| journal.head());
+        let digest =
+            Transcript::new("flashlight/ledger-head/v1").u64(head.seq).bytes(&head.hash).finish();
+        Digest::of(self.identity.sign(&digest).as_bytes())
+    }
+
+    /// Stops here if a test asked for it.
+    async fn pause(&self, step: &str, point: &str) {
+        if self.pause.is_at(step, point) {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// Takes the hub's newest roster, unless it contradicts what this node has seen before.
+    fn accept_roster(&self, signed: &SignedRoster) -> Result<Roster, Refusal> {
+        let key = self.identity.public();
+        let accepted = self.with_journal(|journal| {
+            accept_roster(journal, &self.hub_key, &self.district, &key, signed, now_ms())
+        });
+        accepted.map_err(|error| {
+            let cause = std::error::Error::source(&error).map(|source| format!(": {source}"));
+            let reason = format!("{error}{}; {}", cause.unwrap_or_default(), error.hint());
+            Refusal::new(error.code(), reason)
+        })
+    }
+
+    /// Checks a study as it came, before any record is read for it.
+    fn accept_study(
+        &self,
+        wanted: Digest,
+        signed: &pb::SignedStudy,
+    ) -> Result<(Study, SchoolTable, Layout), Refusal> {
+        let bad = |code, text: String| Refusal::new(code, text);
+        let hashes = (Digest::of(&signed.study_toml), Digest::of(&signed.schools_csv));
+        if hashes.0 != wanted {
+            return Err(bad("study_hash", "the study is not the one announced".to_owned()));
+        }
+        let signature = Signature::try_from(&signed.signature[..]);
+        signature
+            .and_then(|signature| self.hub_key.verify(&study_digest(hashes.0, hashes.1), &signature))
+            .map_err(|_| bad("study_signature", "the hub did not sign this study".to_owned()))?;
+        let study =
+            Study::parse(&signed.study_toml).map_err(|error| bad(error.code(), error.to_string()))?;
+        if study.schools.sha256 != hashes.1 {
+            let text = "the school table is not the one the study names";
+            return Err(bad("schools_hash", text.to_owned()));
+        }
+        let schools = SchoolTable::parse(&signed.schools_csv)
+            .map_err(|error| bad(error.code(), error.to_string()))?;
+        match study.mode {
+            Mode::Exact if !self.allow_exact => {
+                let text = "the study is exact (no noise) and this district has not allowed that; \
+                            start the node with --allow-exact to take part";
+                return Err(bad("exact_not_allowed", text.to_owned()));
+            }
+            Mode::Dp => {
+                let text = "this version cannot add noise; it takes part in exact studies only";
+                return Err(bad("dp_not_available", text.to_owned()));
+            }
+            Mode::Exact => {}
+        }
+        let layout = Layout::derive(&study, &schools)
+            .map_err(|error| bad(error.code(), error.to_string()))?;
+        Ok((study, schools, layout))
+    }
+}
+
+/// A study this node is ready for.
+struct Prepared {
+    run: RunId,
+    study: Study,
+    schools: SchoolTable,
+    layout: Layout,
+    roster: Roster,
+    /// Until it is masked.
+    contribution: Option<Contribution>,
+}
+
+/// The protocol state of the round this node is in.
+enum State {
+    Idle,
+    Keys(ExpectKeys),
+    Seals(ExpectSeals),
+    Sharers(ExpectSharers),
+    Survivors(ExpectSurvivors),
+    Confirmations(ExpectConfirmations),
+}
+
+/// What a finished directive means for people.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Nothing to tell.
+    Quiet,
+    /// One line.
+    Note(String),
+}
+
+/// One connection's worth of rounds.
+pub struct Session {
+    node: Arc<Node>,
+    client: DistrictClient<Channel>,
+    prepared: Option<Prepared>,
+    round: Option<RoundId>,
+    state: State,
+}
+
+/// Work that takes the processor for more than a moment.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Refusal> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|_| Refusal::new("internal", "a computation of this node ended unexpectedly"))
+}
+
+impl Session {
+    /// A session over an open channel.
+    #[must_use]
+    pub const fn new(node: Arc<Node>, client: DistrictClient<Channel>) -> Self {
+        Self { node, client, prepared: None, round: None, state: State::Idle }
+    }
+
+    /// Acts on one directive.
+    ///
+    /// # Errors
+    /// The hub's status when a call fails: the session is then over.
+    pub async fn act(&mut self, directive: Directive) -> Result<Outcome, tonic::Status> {
+        match directive {
+            Directive::KeepAlive => Ok(Outcome::Quiet),
+            Directive::Announce { run, study } => self.announce(run, study).await,
+            Directive::Ended(ended) => Ok(self.ended(&ended)),
+            Directive::Advertise(begin) => {
+                let round = begin.round;
+                let result = self.advertise(*begin).await;
+                self.settle(round, Step::Advertise, result).await
+            }
+            Directive::Share(round, advertisements) => {
+                let result = self.share(round, advertisements).await;
+                self.settle(round, Step::Share, result).await
+            }
+            Directive::Acknowledge(round, seals) => {
+                let result = self.acknowledge(round, seals).await;
+                self.settle(round, Step::Share, result).await
+            }
+            Directive::Mask(round, sharers) => {
+                let result = self.mask(round, sharers).await;
+                self.settle(round, Step::Mask, result).await
+            }
+            Directive::Confirm(round, survivors) => {
+                let result = self.confirm(round, survivors).await;
+                self.settle(round, Step::Confirm, result).await
+            }
+            Directive::Unmask(round, confirmations) => {
+                let result = self.unmask(round, confirmations).await;
+                self.settle(round, Step::Unmask, result).await
+            }
+        }
+    }
+
+    /// A step that failed here ends the round for this node, and the hub is told why.
+    async fn settle(
+        &mut self,
+        round: RoundId,
+        step: Step,
+        result: Result<(), StepError>,
+    ) -> Result<Outcome, tonic::Status> {
+        let refusal = match result {
+            Ok(()) => {
+                tracing::info!(%round, step = step.as_str(), "sent");
+                return Ok(Outcome::Quiet);
+            }
+            Err(StepError::Status(status)) if status.metadata().get(CODE_KEY).is_none() => {
+                return Err(status);
+            }
+            Err(StepError::Status(status)) => {
+                self.state = State::Idle;
+                let text = format!("the hub refused this node's {step}: {}", status.message());
+                return Ok(Outcome::Note(text));
+            }
+            Err(StepError::Refusal(refusal)) => refusal,
+        };
+        self.state = State::Idle;
+        tracing::warn!(%round, step = step.as_str(), code = refusal.code, "withdrawn");
+        let request = pb::WithdrawRequest {
+            round_id: round.as_bytes().to_vec(),
+            step: step.as_str().to_owned(),
+            code: refusal.code.to_owned(),
+            reason: wire::reason(&refusal.reason),
+        };
+        let sent = self.client.withdraw(request).await;
+        if let Err(status) = sent
+            && status.metadata().get(CODE_KEY).is_none()
+        {
+            return Err(status);
+        }
+        let Refusal { code, reason } = refusal;
+        Ok(Outcome::Note(format!("left round {round} at {step}: {reason} ({code})")))
+    }
+
+    async fn announce(&mut self, run: RunId, study: Digest) -> Result<Outcome, tonic::Status> {
+        self.prepared = None;
+        self.state = State::Idle;
+        self.node.pause("prepare", "before").await;
+        let result = match self.prepare(run, study).await {
+            Ok(prepared) => Ok(prepared),
+            Err(StepError::Status(status)) => return Err(status),
+            Err(StepError::Refusal(refusal)) => Err(refusal),
+        };
+        let mut request = pb::PrepareRequest { run_id: run.0.to_vec(), ..Default::default() };
+        let outcome = match result {
+            Ok(prepared) => {
+                let title = prepared.study.title.clone();
+                self.prepared = Some(prepared);
+                Outcome::Note(format!("ready for study {title:?} ({study})"))
+            }
+            Err(Refusal { code, reason }) => {
+                tracing::warn!(code, "study refused");
+                code.clone_into(&mut request.refusal_code);
+                request.refusal_reason = wire::reason(&reason);
+                Outcome::Note(format!("does not take part in study {study}: {reason} ({code})"))
+            }
+        };
+        self.client.prepare(request).await?;
+        Ok(outcome)
+    }
+
+    async fn prepare(&mut self, run: RunId, wanted: Digest) -> Result<Prepared, StepError> {
+        let signed = self.client.fetch_roster(pb::FetchRosterRequest {}).await?.into_inner();
+        let signature = Signature::try_from(&signed.signature[..])
+            .map_err(|error| Refusal::new("roster_signature", error.to_string()))?;
+        let roster = self.node.accept_roster(&SignedRoster { text: signed.text, signature })?;
+        let request = pb::FetchStudyRequest { study_hash: wanted.as_bytes().to_vec() };
+        let signed = self.client.fetch_study(request).await?.into_inner();
+        let node = Arc::clone(&self.node);
+        let prepared = blocking(move || {
+            let (study, schools, layout) = node.accept_study(wanted, &signed)?;
+            let question = Question {
+                study: &study,
+                schools: &schools,
+                layout: &layout,
+                district: &node.district,
+            };
+            let contribution = (node.contribute)(question)?;
+            let contribution = Some(contribution);
+            Ok::<_, Refusal>(Prepared { run, study, schools, layout, roster, contribution })
+        });
+        Ok(prepared.await??)
+    }
+
+    async fn advertise(&mut self, begin: Begin) -> Result<(), StepError> {
+        self.round = Some(begin.round);
+        self.state = State::Idle;
+        let node = Arc::clone(&self.node);
+        node.pause("advertise", "before").await;
+        let prepared = self.prepared.as_ref().filter(|prepared| prepared.run == begin.run);
+        let prepared = prepared
+            .filter(|prepared| prepared.contribution.is_some())
+            .ok_or_else(|| Refusal::new("not_prepared", "this node is not ready for this run"))?;
+        let round = begin.round;
+        let terms = Arc::new(prepared.terms(begin)?);
+        let ctx = terms.ctx();
+        if node.latest(&format!("ctx/{ctx}"))?.is_some() {
+            let reason = "the hub opened a round under terms that were used before";
+            return Err(Refusal::new("ctx_replayed", reason).into());
+        }
+        let (study, number) = (terms.study, terms.round_number);
+        node.record(&Entry::CtxAccepted { ctx, round: round.to_string(), study, number })?;
+        let head = node.ledger_head();
+        let (state, ours) =
+            advertise(terms, &node.district, &node.identity, head, &mut UnwrapErr(SysRng))
+                .map_err(Refusal::from)?;
+        self.state = State::Keys(state);
+        self.client.advertise(wire::advertise_request(round, ours)).await?;
+        node.pause("advertise", "after").await;
+        Ok(())
+    }
+
+    /// The state a step needs, if this is its round.
+    fn take(&mut self, round: RoundId) -> State {
+        if self.round == Some(round) {
+            std::mem::replace(&mut self.state, State::Idle)
+        } else {
+            State::Idle
+        }
+    }
+
+    async fn share(
+        &mut self,
+        round: RoundId,
+        advertisements: Vec<Advertisement>,
+    ) -> Result<(), StepError> {
+        self.node.pause("share", "before").await;
+        let State::Keys(state) = self.take(round) else { return Err(out_of_step()) };
+        let shared =
+            blocking(move || state.share(advertisements, &mut UnwrapErr(SysRng))).await?;
+        let (state, seals) = shared.map_err(Refusal::from)?;
+        self.state = State::Seals(state);
+        self.client
+            .share(pb::ShareRequest {
+                round_id: round.as_bytes().to_vec(),
+                seals: seals.into_iter().map(Into::into).collect(),
+            })
+            .await?;
+        self.node.pause("share", "after").await;
+        Ok(())
+    }
+
+    async fn acknowledge(&mut self, round: RoundId, seals: Vec<Seal>) -> Result<(), StepError> {
+        self.node.pause("acknowledge", "before").await;
+        let State::Seals(state) = self.take(round) else { return Err(out_of_step()) };
+        let (state, opened) =
+            blocking(move || state.acknowledge(seals)).await?.map_err(Refusal::from)?;
+        self.state = State::Sharers(state);
+        self.client
+            .acknowledge(pb::AcknowledgeRequest {
+                round_id: round.as_bytes().to_vec(),
+                opened: opened.iter().map(ToString::to_string).collect(),
+            })
+            .await?;
+        self.node.pause("acknowledge", "after").await;
+        Ok(())
+    }
+
+    async fn mask(&mut self, round: RoundId, sharers: Vec<DistrictId>) -> Result<(), StepError> {
+        let State::Sharers(state) = self.take(round) else { return Err(out_of_step()) };
+        let prepared = self.prepared.as_mut().ok_or_else(out_of_step)?;
+        let ours = prepared.contribution.take().ok_or_else(out_of_step)?;
+        let (study, words) = (prepared.study.hash(), ours.len() as u64);
+        let masked = blocking(move || state.mask(&sharers, ours)).await?;
+        let (state, masked) = masked.map_err(Refusal::from)?;
+        self.node.pause("mask", "before").await;
+        self.node.record(&Entry::Masked { round: round.to_string(), study, words })?;
+        self.node.pause("mask", "recorded").await;
+        self.upload(round, masked).await?;
+        self.state = State::Survivors(state);
+        self.node.pause("mask", "after").await;
+        Ok(())
+    }
+
+    /// Sends the masked vector chunk by chunk.
+    async fn upload(&mut self, round: RoundId, masked: MaskedInput) -> Result<(), StepError> {
+        let (chunks, stream) = tokio::sync::mpsc::channel(2);
+        let node = Arc::clone(&self.node);
+        let sending = async move {
+            for (index, words) in masked.chunks().enumerate() {
+                let index = u32::try_from(index).unwrap_or(u32::MAX);
+                let chunk = pb::MaskChunk { round_id: round.as_bytes().to_vec(), index, words };
+                if chunks.send(chunk).await.is_err() {
+                    break;
+                }
+                node.pause("mask", "chunk").await;
+            }
+        };
+        let stream = tokio_stream::wrappers::ReceiverStream::new(stream);
+        let call = tokio::time::timeout(CALL_WAIT, self.client.mask(stream));
+        let ((), answer) = tokio::join!(sending, call);
+        answer.map_err(|_| {
+            Refusal::new("hub_slow", "the hub did not take the masked vector in time")
+        })??;
+        Ok(())
+    }
+
+    async fn confirm(
+        &mut self,
+        round: RoundId,
+        survivors: Vec<DistrictId>,
+    ) -> Result<(), StepError> {
+        self.node.pause("confirm", "before").await;
+        let State::Survivors(state) = self.take(round) else { return Err(out_of_step()) };
+        let entry = Entry::Confirmed { round: round.to_string(), survivors: survivors.clone() };
+        let (state, signature) =
+            state.confirm(survivors, &self.node.identity).map_err(Refusal::from)?;
+        self.node.record(&entry)?;
+        self.node.pause("confirm", "recorded").await;
+        self.state = State::Confirmations(state);
+        self.client
+            .confirm(pb::ConfirmRequest {
+                round_id: round.as_bytes().to_vec(),
+                signature: signature.as_bytes().to_vec(),
+            })
+            .await?;
+        self.node.pause("confirm", "after").await;
+        Ok(())
+    }
+
+    async fn unmask(
+        &mut self,
+        round: RoundId,
+        confirmations: Vec<Confirmation>,
+    ) -> Result<(), StepError> {
+        self.node.pause("unmask", "before").await;
+        let State::Confirmations(state) = self.take(round) else { return Err(out_of_step()) };
+        let unmasking =
+            blocking(move || state.unmask(&confirmations)).await?.map_err(Refusal::from)?;
+        self.client.unmask(wire::unmask_request(round, &unmasking)).await?;
+        self.node.pause("unmask", "after").await;
+        Ok(())
+    }
+
+    fn ended(&mut self, ended: &Ended) -> Outcome {
+        let ours = self.prepared.as_ref().is_some_and(|prepared| prepared.run == ended.run);
+        self.state = State::Idle;
+        if ended.recut {
+            return Outcome::Quiet;
+        }
+        self.prepared = None;
+        match ended.release {
+            _ if !ours => Outcome::Quiet,
+            Some(hash) => Outcome::Note(format!("the hub published a release ({hash})")),
+            None => Outcome::Note(format!(
+                "the run ended without a release: {} ({})",
+                ended.reason, ended.code
+            )),
+        }
+    }
+}
+
+impl Prepared {
+    /// The terms of a round, as this node understands them. What it derives itself it does not take
+    /// from the hub; where the hub says otherwise, it refuses and says what differs.
+    fn terms(&self, begin: Begin) -> Result<Terms, Refusal> {
+        let differs = |code, what: &str| {
+            Err(Refusal::new(code, format!("the hub's {what} is not the one this node derived")))
+        };
+        if begin.study != self.study.hash() {
+            return differs("study_hash", "study");
+        }
+        if begin.layout != self.layout.hash() {
+            return differs("layout_hash", "layout");
+        }
+        if begin.roster != self.roster.hash() {
+            return differs("roster_hash", "roster");
+        }
+        let rule = &self.study.cohort;
+        if (begin.max_dropped, begin.max_colluding)
+            != (u32::from(rule.max_dropped), u32::from(rule.max_colluding))
+        {
+            return differs("cohort_rule", "number of districts that may drop or collude");
+        }
+        let chosen = Chosen {
+            round_id: begin.round,
+            round_number: begin.round_number,
+            nonce: begin.nonce,
+            parent_releases: begin.parent_releases,
+            roster: begin.roster,
+            log_checkpoint: begin.log_checkpoint,
+            parties: self.parties(begin.cohort)?,
+        };
+        Terms::of_study(&self.study, &self.schools, &self.layout, chosen)
+            .map_err(|error| Refusal::new(error.code(), error.to_string()))
+    }
+
+    /// The cohort with its keys, from the roster this node accepted and from nowhere else.
+    fn parties(&self, cohort: Vec<DistrictId>) -> Result<Vec<Party>, Refusal> {
+        if let Some(pair) = cohort.windows(2).find(|pair| pair[0] >= pair[1]) {
+            let reason = format!("district {} is named twice or out of order", pair[1]);
+            return Err(Refusal::new("set_not_ascending", reason));
+        }
+        let active = |district: DistrictId| match self.roster.find(&district) {
+            Some(member) if member.state == MemberState::Active => {
+                Ok(Party { district, key: member.key })
+            }
+            _ => {
+                let reason = format!("district {district} of the cohort is not active in the roster");
+                Err(Refusal::new("cohort_stranger", reason))
+            }
+        };
+        cohort.into_iter().map(active).collect()
+    }
+}
+
+/// A step did not work out.
+enum StepError {
+    /// By this node's own judgement.
+    Refusal(Refusal),
+    /// The hub said no, or could not be reached.
+    Status(tonic::Status),
+}
+
+impl From<Refusal> for StepError {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refusal(refusal)
+    }
+}
+
+impl From<tonic::Status> for StepError {
+    fn from(status: tonic::Status) -> Self {
+        Self::Status(status)
+    }
+}
+
+fn out_of_step() -> StepError {
+    Refusal::new("wrong_step", "the hub asked for a step this node is not at").into()
+}

@@ -1,0 +1,11 @@
+//! A district's folder from outside: what is refused, what is left out, what is counted.
+//!
+//! One binary, because each that links polars is large.
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail like the tests do")]
+
+mod folder;
+mod hand_counted;
+mod network;
+mod parquet;
+mod rewritten;
+mod rules;
