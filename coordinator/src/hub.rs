@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use flashlight_proto::canonical::Digest;
@@ -61,6 +61,7 @@ pub struct Hub {
     running: Mutex<Option<Running>>,
     uploading: Mutex<BTreeSet<DistrictId>>,
     pub(crate) uploads: Arc<Semaphore>,
+    words: OnceLock<String>,
     pause: Pause,
 }
 
@@ -98,6 +99,7 @@ impl Hub {
             running: Mutex::new(None),
             uploading: Mutex::new(BTreeSet::new()),
             uploads: Arc::new(Semaphore::new(UPLOADS_MAX)),
+            words: OnceLock::new(),
             pause,
         };
         files::create_private_dir(&hub.releases()).map_err(OperatorError::Journal)?;
@@ -172,6 +174,11 @@ impl Hub {
 
     pub(crate) fn authority(&self) -> Arc<Authority> {
         self.with_state(|state| Arc::clone(state.enrolment.authority()))
+    }
+
+    /// The hub's fingerprint in words. Stretched, so worked out once.
+    pub(crate) fn words(&self) -> &str {
+        self.words.get_or_init(|| self.authority().words().join(" "))
     }
 
     /// The number of the next round of a study, from 1.

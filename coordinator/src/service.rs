@@ -343,10 +343,9 @@ impl HubRpc for HubService {
         let token = token.map_err(|error| {
             status(Code::FailedPrecondition, error.code(), error.to_string())
         })?;
-        let words = flashlight_proto::words::fingerprint_words(&token.ca);
         Ok(Response::new(pb::InviteReply {
             token: token.to_text().to_string(),
-            words: words.join(" "),
+            words: self.0.words().to_owned(),
         }))
     }
 

@@ -295,13 +295,19 @@ fn run(
     teller: &Teller,
 ) -> anyhow::Result<PathBuf> {
     let mut run = network.start_run(&inputs.study_path, GATHER_SECONDS)?;
-    let mut step = String::new();
+    // A step says many lines; people want the last one, and whatever went wrong.
+    let (mut step, mut last) = (String::new(), String::new());
     let mut killed = false;
     while let Some(line) = run.next_line()? {
         let word = line.split([' ', ':']).next().unwrap_or_default().to_owned();
-        let detail = line.contains(": lost") || line.contains("refused") || line.contains("withdraws");
-        if word != step || detail || line.contains("does not take part") {
+        if word != step && !last.is_empty() {
+            teller.say(&format!("hub: {last}"))?;
+        }
+        let (count, detail) = line.split_once(": ").unwrap_or((&line, ""));
+        count.clone_into(&mut last);
+        if !detail.is_empty() && !detail.ends_with("is ready") {
             teller.say(&format!("hub: {line}"))?;
+            last.clear();
         }
         if word == "mask" && !killed {
             killed = true;

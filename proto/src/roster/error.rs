@@ -13,7 +13,7 @@ pub enum RosterError {
     /// Signed by the right key, but the text names another one.
     #[error("the roster names another hub key than the one it is signed with")]
     HubKey,
-    /// Over [`ROSTER_TEXT_MAX`] or [`MEMBERS_MAX`].
+    /// Over [`ROSTER_TEXT_MAX`](super::ROSTER_TEXT_MAX) or [`MEMBERS_MAX`].
     #[error("the roster is over 1 MiB or {MEMBERS_MAX} members")]
     TooLarge,
     /// Not the canonical text.
