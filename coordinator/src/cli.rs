@@ -185,8 +185,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         }
         Command::Roster { dir } => {
             let request = pb::ShowRosterRequest {};
-            let reply =
-                connect(&dir).await?.show_roster(request).await.map_err(told)?.into_inner();
+            let reply = connect(&dir).await?.show_roster(request).await.map_err(told)?.into_inner();
             say(&format!("roster version {}", reply.version))?;
             for line in reply.lines {
                 let live = if line.connected { "connected" } else { "" };
@@ -217,11 +216,8 @@ async fn run_study(
     step_seconds: u32,
 ) -> anyhow::Result<ExitCode> {
     let study = std::path::absolute(study).context("cannot resolve the path of the study")?;
-    let request = pb::RunRequest {
-        study_path: study.display().to_string(),
-        gather_seconds,
-        step_seconds,
-    };
+    let request =
+        pb::RunRequest { study_path: study.display().to_string(), gather_seconds, step_seconds };
     let mut lines = connect(dir).await?.run(request).await.map_err(told)?.into_inner();
     while let Some(line) = lines.message().await.map_err(told)? {
         match line.step.as_str() {
@@ -241,7 +237,8 @@ async fn run_study(
 }
 
 fn progress_text(line: &pb::Progress) -> String {
-    let count = if line.want == 0 { String::new() } else { format!(" {}/{}", line.have, line.want) };
+    let count =
+        if line.want == 0 { String::new() } else { format!(" {}/{}", line.have, line.want) };
     if line.text.is_empty() {
         format!("{}{count}", line.step)
     } else {

@@ -231,8 +231,7 @@ impl Hub {
 
     /// Queues a directive. A district whose queue is full has stopped reading: it is disconnected.
     pub(crate) fn send(&self, district: &DistrictId, directive: Directive) {
-        let outbox =
-            lock(&self.sessions).1.get(district).map(|session| session.outbox.clone());
+        let outbox = lock(&self.sessions).1.get(district).map(|session| session.outbox.clone());
         let Some(outbox) = outbox else { return };
         if outbox.try_send(directive.into()).is_err() {
             tracing::warn!(%district, code = "outbox_full", "disconnected");

@@ -210,7 +210,8 @@ impl Driver {
         step: Step,
     ) -> Result<(), RunError> {
         let names = list(lost);
-        let reason = format!("{step}: lost {names} before anybody had masked; the cohort is re-cut");
+        let reason =
+            format!("{step}: lost {names} before anybody had masked; the cohort is re-cut");
         self.say(step.as_str(), 0, 0, &reason);
         self.hub.record(&Entry::RoundEnded {
             round: terms.round_id.to_string(),
@@ -242,7 +243,8 @@ impl Driver {
         loop {
             for (district, session) in self.hub.sessions() {
                 if announced.get(&district) != Some(&session) {
-                    let announce = Directive::Announce { run: self.run.id, study: self.run.study.hash() };
+                    let announce =
+                        Directive::Announce { run: self.run.id, study: self.run.study.hash() };
                     self.hub.send(&district, announce);
                     announced.insert(district.clone(), session);
                     ready.remove(&district);
@@ -486,7 +488,12 @@ impl Driver {
                 if let Err(refused) = &result {
                     let Refused { code, reason } = refused;
                     tracing::warn!(%round, district = %from, step = phase.word(), code, "refused");
-                    self.say(phase.word(), phase.have().len(), 0, &format!("refused {from}: {reason}"));
+                    self.say(
+                        phase.word(),
+                        phase.have().len(),
+                        0,
+                        &format!("refused {from}: {reason}"),
+                    );
                 }
                 answer(reply, result);
             }

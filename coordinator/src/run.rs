@@ -41,7 +41,9 @@ pub(crate) enum RunError {
         source: Box<SchoolsError>,
     },
     /// The school table is not the one the study names.
-    #[error("the file {file} is not the one the study names: its SHA-256 is {got}, the study says {want}")]
+    #[error(
+        "the file {file} is not the one the study names: its SHA-256 is {got}, the study says {want}"
+    )]
     SchoolsHash {
         /// Its name in the study.
         file: String,
@@ -143,9 +145,11 @@ pub(crate) struct ActiveRoster {
 
 impl ActiveRoster {
     pub(crate) fn active(&self) -> impl Iterator<Item = Party> {
-        self.roster.members().iter().filter(|member| member.state == MemberState::Active).map(
-            |member| Party { district: member.district.clone(), key: member.key },
-        )
+        self.roster
+            .members()
+            .iter()
+            .filter(|member| member.state == MemberState::Active)
+            .map(|member| Party { district: member.district.clone(), key: member.key })
     }
 }
 
@@ -156,15 +160,16 @@ impl Run {
         let study = Study::parse(&study_toml).map_err(|error| RunError::Study(Box::new(error)))?;
         let file = study.schools.file.clone();
         let beside = path.parent().unwrap_or_else(|| Path::new(".")).join(&file);
-        let schools_csv = files::read_limited(&beside, SCHOOLS_MAX as u64).map_err(RunError::Read)?;
+        let schools_csv =
+            files::read_limited(&beside, SCHOOLS_MAX as u64).map_err(RunError::Read)?;
         let got = Digest::of(&schools_csv);
         if got != study.schools.sha256 {
             return Err(RunError::SchoolsHash { file, got, want: study.schools.sha256 });
         }
         let schools = SchoolTable::parse(&schools_csv)
             .map_err(|source| RunError::Schools { file, source: Box::new(source) })?;
-        let layout = Layout::derive(&study, &schools)
-            .map_err(|error| RunError::Layout(Box::new(error)))?;
+        let layout =
+            Layout::derive(&study, &schools).map_err(|error| RunError::Layout(Box::new(error)))?;
         let (roster, signed) = hub.roster();
         Ok(Self {
             id: RunId(random()),
@@ -278,9 +283,7 @@ async fn publish(driver: &Driver, finished: Finished) -> Result<String, RunError
     };
     let to_run = |error| RunError::Release(Box::new(error));
     let files = Release::build(&run.study, &run.schools, &run.layout, sum.words(), facts)
-        .and_then(|release| {
-            release.folder(authority.hub(), &run.study_toml, &run.schools_csv)
-        })
+        .and_then(|release| release.folder(authority.hub(), &run.study_toml, &run.schools_csv))
         .map_err(to_run)?;
     let release = hash_of(&files, "release.json").ok_or(RunError::HubStopped)?;
     let folder = format!("{}-{:04}", run.study.id, terms.round_number);

@@ -118,7 +118,11 @@ impl DistrictService {
         let mut chunk = Some(first);
         while let Some(pb::MaskChunk { round_id, index, words }) = chunk {
             if round_id != round.as_bytes() {
-                return Err(status(Code::InvalidArgument, "chunk", "mask: a chunk of another round"));
+                return Err(status(
+                    Code::InvalidArgument,
+                    "chunk",
+                    "mask: a chunk of another round",
+                ));
             }
             upload.chunk(index, &words).map_err(|reject| refused(reject.into()))?;
             chunk = next_chunk(chunks).await?;
@@ -127,7 +131,9 @@ impl DistrictService {
     }
 }
 
-async fn next_chunk(chunks: &mut Streaming<pb::MaskChunk>) -> Result<Option<pb::MaskChunk>, Status> {
+async fn next_chunk(
+    chunks: &mut Streaming<pb::MaskChunk>,
+) -> Result<Option<pb::MaskChunk>, Status> {
     timeout(CHUNK_WAIT, chunks.message())
         .await
         .map_err(|_| status(Code::DeadlineExceeded, "upload_stalled", "mask: the upload stalled"))?
@@ -196,9 +202,8 @@ impl District for DistrictService {
         let from = self.authenticate(request.extensions())?;
         let request = request.into_inner();
         let run = wire::run_id(&request.run_id).map_err(|error| malformed(&error))?;
-        let refusal = (!request.refusal_code.is_empty()).then(|| {
-            (wire::reason(&request.refusal_code), wire::reason(&request.refusal_reason))
-        });
+        let refusal = (!request.refusal_code.is_empty())
+            .then(|| (wire::reason(&request.refusal_code), wire::reason(&request.refusal_reason)));
         let sent = self.events()?.send(Event::Prepared { from, run, refusal }).await;
         sent.map_err(|_| status(Code::Aborted, "round_over", "the run is over"))?;
         Ok(Response::new(pb::Receipt {}))
@@ -261,8 +266,7 @@ impl District for DistrictService {
     ) -> Result<Response<pb::Receipt>, Status> {
         let from = self.authenticate(request.extensions())?;
         let request = request.into_inner();
-        let signature =
-            wire::confirm_signature(&request).map_err(|error| malformed(&error))?;
+        let signature = wire::confirm_signature(&request).map_err(|error| malformed(&error))?;
         self.message(from, &request.round_id, Message::Confirm(signature)).await
     }
 
@@ -300,12 +304,12 @@ impl Enrolment for EnrolmentService {
             identity_key: &request.identity_key,
             possession: &request.possession,
         };
-        let reply = self.0.with_state(|state| {
-            state.enrolment.enroll(&asked, &mut state.journal, now_ms())
-        });
+        let reply =
+            self.0.with_state(|state| state.enrolment.enroll(&asked, &mut state.journal, now_ms()));
         let reply = reply.map_err(|error| {
             tracing::warn!(code = error.code(), "enrolment refused");
-            status(Code::PermissionDenied, error.code(), error.to_string())
+            let kind = if error.is_internal() { Code::Internal } else { Code::PermissionDenied };
+            status(kind, error.code(), error.to_string())
         })?;
         tracing::info!(district = %reply.district, "enrolled");
         Ok(Response::new(pb::EnrollReply {
@@ -340,9 +344,8 @@ impl HubRpc for HubService {
             let name = &request.district_name;
             state.enrolment.invite(district, name, ttl, &mut state.journal, now_ms(), rng)
         });
-        let token = token.map_err(|error| {
-            status(Code::FailedPrecondition, error.code(), error.to_string())
-        })?;
+        let token = token
+            .map_err(|error| status(Code::FailedPrecondition, error.code(), error.to_string()))?;
         Ok(Response::new(pb::InviteReply {
             token: token.to_text().to_string(),
             words: self.0.words().to_owned(),
@@ -359,9 +362,8 @@ impl HubRpc for HubService {
             let reason = &request.reason;
             state.enrolment.revoke(district.clone(), reason, &mut state.journal, now_ms())
         });
-        revoked.map_err(|error| {
-            status(Code::FailedPrecondition, error.code(), error.to_string())
-        })?;
+        revoked
+            .map_err(|error| status(Code::FailedPrecondition, error.code(), error.to_string()))?;
         self.0.disconnect(&district);
         Ok(Response::new(pb::Receipt {}))
     }
@@ -380,14 +382,13 @@ impl HubRpc for HubService {
                 connected: member.state == MemberState::Active
                     && live.contains_key(&member.district),
             });
-            let invited = state.enrolment.invited(now_ms()).map(|(district, name)| {
-                pb::RosterLine {
+            let invited =
+                state.enrolment.invited(now_ms()).map(|(district, name)| pb::RosterLine {
                     district_id: district.to_string(),
                     district_name: name.to_owned(),
                     state: "invited".to_owned(),
                     connected: false,
-                }
-            });
+                });
             let version = roster.version();
             pb::ShowRosterReply { version, lines: members.chain(invited).collect() }
         });
@@ -429,11 +430,9 @@ impl HubRpc for HubService {
 
 fn last_line(result: Result<String, run::RunError>) -> pb::Progress {
     match result {
-        Ok(release_path) => pb::Progress {
-            step: "done".to_owned(),
-            release_path,
-            ..pb::Progress::default()
-        },
+        Ok(release_path) => {
+            pb::Progress { step: "done".to_owned(), release_path, ..pb::Progress::default() }
+        }
         Err(error) => {
             tracing::warn!(code = error.code(), "run aborted");
             pb::Progress {

@@ -144,7 +144,9 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Run { dir, data, allow_exact, pause_at } => {
             serve(&dir, data, allow_exact, pause_at)
         }
-        Command::Verify { folder, hub_key, dir } => verify(&folder, hub_key.as_deref(), dir.as_deref()),
+        Command::Verify { folder, hub_key, dir } => {
+            verify(&folder, hub_key.as_deref(), dir.as_deref())
+        }
     }
 }
 
@@ -229,7 +231,10 @@ fn serve(
     let connect = || async {
         dialer.connect().await.map_err(|error| {
             let (code, hint) = (error.code(), error.hint());
-            format!("{:#} ({code})\nnode: hint: {hint}\nnode: the hub was not reached", anyhow::Error::new(error))
+            format!(
+                "{:#} ({code})\nnode: hint: {hint}\nnode: the hub was not reached",
+                anyhow::Error::new(error)
+            )
         })
     };
     let held = runtime()?.block_on(async {

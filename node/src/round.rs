@@ -155,10 +155,12 @@ impl Node {
         }
         let signature = Signature::try_from(&signed.signature[..]);
         signature
-            .and_then(|signature| self.hub_key.verify(&study_digest(hashes.0, hashes.1), &signature))
+            .and_then(|signature| {
+                self.hub_key.verify(&study_digest(hashes.0, hashes.1), &signature)
+            })
             .map_err(|_| bad("study_signature", "the hub did not sign this study".to_owned()))?;
-        let study =
-            Study::parse(&signed.study_toml).map_err(|error| bad(error.code(), error.to_string()))?;
+        let study = Study::parse(&signed.study_toml)
+            .map_err(|error| bad(error.code(), error.to_string()))?;
         if study.schools.sha256 != hashes.1 {
             let text = "the school table is not the one the study names";
             return Err(bad("schools_hash", text.to_owned()));
@@ -409,8 +411,7 @@ impl Session {
     ) -> Result<(), StepError> {
         self.node.pause("share", "before").await;
         let State::Keys(state) = self.take(round) else { return Err(out_of_step()) };
-        let shared =
-            blocking(move || state.share(advertisements, &mut UnwrapErr(SysRng))).await?;
+        let shared = blocking(move || state.share(advertisements, &mut UnwrapErr(SysRng))).await?;
         let (state, seals) = shared.map_err(Refusal::from)?;
         self.state = State::Seals(state);
         self.client
@@ -579,7 +580,8 @@ impl Prepared {
                 Ok(Party { district, key: member.key })
             }
             _ => {
-                let reason = format!("district {district} of the cohort is not active in the roster");
+                let reason =
+                    format!("district {district} of the cohort is not active in the roster");
                 Err(Refusal::new("cohort_stranger", reason))
             }
         };

@@ -18,6 +18,6 @@ pub mod roster;
 pub mod schools;
 pub mod secagg;
 pub mod study;
-pub mod wire;
 pub mod token;
+pub mod wire;
 pub mod words;

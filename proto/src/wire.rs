@@ -402,13 +402,9 @@ impl TryFrom<pb::RoundEnded> for Ended {
     type Error = WireError;
 
     fn try_from(wire: pb::RoundEnded) -> Result<Self, WireError> {
-        let round =
-            if wire.round_id.is_empty() { None } else { Some(round_id(&wire.round_id)?) };
-        let release = if wire.published {
-            Some(digest(&wire.release_hash, "release_hash")?)
-        } else {
-            None
-        };
+        let round = if wire.round_id.is_empty() { None } else { Some(round_id(&wire.round_id)?) };
+        let release =
+            if wire.published { Some(digest(&wire.release_hash, "release_hash")?) } else { None };
         Ok(Self {
             run: run_id(&wire.run_id)?,
             round,

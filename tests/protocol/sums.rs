@@ -1,5 +1,5 @@
-use std::time::Instant;
 use flashlight_tests::Network;
+use std::time::Instant;
 #[test]
 fn time_254() {
     for n in [24u16, 60, 254] {

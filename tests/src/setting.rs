@@ -44,8 +44,8 @@ impl Setting {
                  \"swd\", \"sed\", \"homeless\", \"foster\"]",
             ),
         };
-        let mut csv = "school_id,school_year,school_name,district_id,level,grade_low,grade_high\n"
-            .to_owned();
+        let mut csv =
+            "school_id,school_year,school_name,district_id,level,grade_low,grade_high\n".to_owned();
         let levels: &[(&str, &str, &str)] = match width {
             Width::Narrow => &[("ES", "TK", "05")],
             Width::Wide => &[

@@ -6,8 +6,16 @@ use crate::report;
 use crate::tree::{ending, file};
 
 /// Calls whose first string is a code.
-const CALLS: [&str; 6] =
-    ["Refusal::new(", "Refused::new(", "bad(", "differs(", "status(", "refuse(event,"];
+const CALLS: [&str; 8] = [
+    "Refusal::new(",
+    "Refused::new(",
+    "bad(",
+    "differs(",
+    "status(",
+    "refuse(event,",
+    "code: \"",
+    "code = \"",
+];
 
 /// The string literals of a line that look like codes.
 fn literals(line: &str) -> impl Iterator<Item = &str> {

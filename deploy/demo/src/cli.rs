@@ -139,7 +139,8 @@ fn demo(cli: &Cli) -> anyhow::Result<()> {
     let mut network = Network::new(executable, &out)?;
     network.init_hub()?;
     network.start_hub(0, None)?;
-    teller.say("the hub has made its keys and listens on loopback (TLS 1.3, client certificates)")?;
+    teller
+        .say("the hub has made its keys and listens on loopback (TLS 1.3, client certificates)")?;
     enroll_all(&network, &inputs.districts)?;
     teller.say("every district has enrolled: its keys were made at its node and stay there")?;
     for district in &inputs.districts {
@@ -160,7 +161,8 @@ fn demo(cli: &Cli) -> anyhow::Result<()> {
 fn prepare_out(out: &Path) -> anyhow::Result<PathBuf> {
     let shown = out.display();
     if out.exists() {
-        let empty = fs::read_dir(out).with_context(|| format!("cannot read {shown}"))?.next().is_none();
+        let empty =
+            fs::read_dir(out).with_context(|| format!("cannot read {shown}"))?.next().is_none();
         ensure!(
             empty || out.join(MARKER).exists(),
             "{shown} holds something else; name an empty or new folder with --out"
@@ -346,7 +348,8 @@ fn show(
     let Inputs { study, schools, layout, .. } = inputs;
     let own = exact_cells(&records, study, schools, layout, &district.id.parse()?)?;
     let lost: Vec<&str> = facts.lost.iter().map(|lost| lost.as_str()).collect();
-    let lost = if lost.is_empty() { "none lost".to_owned() } else { format!("lost: {}", lost.join(", ")) };
+    let lost =
+        if lost.is_empty() { "none lost".to_owned() } else { format!("lost: {}", lost.join(", ")) };
     teller.say(&format!(
         "release verified: {} of {} districts in the sums ({lost})",
         facts.survivors.len(),

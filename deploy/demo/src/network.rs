@@ -128,7 +128,8 @@ impl Network {
     pub fn init_hub(&self) -> anyhow::Result<()> {
         let dir = self.hub_dir();
         let args = ["init".as_ref(), "--dir".as_ref(), dir.as_os_str()];
-        let names = ["--name".as_ref(), "localhost".as_ref(), "--name".as_ref(), "127.0.0.1".as_ref()];
+        let names =
+            ["--name".as_ref(), "localhost".as_ref(), "--name".as_ref(), "127.0.0.1".as_ref()];
         self.call(COORDINATOR_ROLE, &[&args[..], &names[..]].concat()).map(|_| ())
     }
 
@@ -321,7 +322,8 @@ pub fn wait_for(file: &Path, longest: Duration) -> anyhow::Result<()> {
 /// Runs a role in this process, if the arguments ask for one.
 #[must_use]
 pub fn role(args: &[OsString]) -> Option<std::process::ExitCode> {
-    let renamed = |name: &str| std::iter::once(OsString::from(name)).chain(args[2..].iter().cloned());
+    let renamed =
+        |name: &str| std::iter::once(OsString::from(name)).chain(args[2..].iter().cloned());
     match args.get(1)?.to_str()? {
         COORDINATOR_ROLE => {
             Some(flashlight_coordinator::cli::main_from(renamed("flashlight-coordinator")))

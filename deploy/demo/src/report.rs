@@ -38,10 +38,8 @@ pub(crate) fn table(cells: &[Cell], own: &[LocalCell], district: &str, min_n: u3
     let mut placed = Vec::new();
     for (cell, own) in cells.iter().zip(own) {
         let row = Row { year: cell.year, label: label(cell) };
-        let column = Column {
-            indicator: cell.indicator,
-            test: cell.test.as_ref().map(ToString::to_string),
-        };
+        let column =
+            Column { indicator: cell.indicator, test: cell.test.as_ref().map(ToString::to_string) };
         let row = place(&mut rows, row);
         let column = place(&mut columns, column);
         placed.push((row, column, cell, own));

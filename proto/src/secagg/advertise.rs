@@ -46,16 +46,16 @@ impl Advertisement {
             .finish()
     }
 
-    /// Checks membership, signature under the round's roster keys, and that both keys can agree
-    /// on something. The coordinator checks the last too: a district that advertises a low-order
+    /// Checks membership, signature under the round's roster key, and that neither key is of low
+    /// order. The coordinator checks the last too: a district that advertises a low-order
     /// key is refused alone, and does not make every other node leave.
     pub(super) fn verify(&self, terms: &Terms, ctx: &Digest) -> Result<(), Reason> {
         let key = terms.key_of(&self.district).ok_or(Reason::Stranger)?;
         key.verify(&self.digest(ctx), &self.signature).map_err(|_| Reason::Signature)?;
-        if [&self.seal_key, &self.mask_key].into_iter().all(kdf::is_contributory) {
-            return Ok(());
+        if [&self.seal_key, &self.mask_key].into_iter().any(kdf::is_low_order) {
+            return Err(Reason::WeakKey);
         }
-        Err(Reason::WeakKey)
+        Ok(())
     }
 }
 

@@ -24,11 +24,7 @@ pub(super) struct Sets {
 }
 
 impl Sets {
-    pub(super) fn new(
-        keys: &Keys,
-        sharers: Vec<DistrictId>,
-        survivors: Vec<DistrictId>,
-    ) -> Self {
+    pub(super) fn new(keys: &Keys, sharers: Vec<DistrictId>, survivors: Vec<DistrictId>) -> Self {
         let mut transcript = Transcript::new("flashlight/secagg/v1/keys").u64(keys.len() as u64);
         for (district, advertisement) in keys {
             transcript = transcript

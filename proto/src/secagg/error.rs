@@ -117,7 +117,9 @@ pub enum Reason {
         need: usize,
     },
     /// A control cell does not count the survivors: somebody masked under other terms.
-    #[error("a control cell does not count the survivors: not everybody masked under the same terms")]
+    #[error(
+        "a control cell does not count the survivors: not everybody masked under the same terms"
+    )]
     ControlCell,
     /// The secret could not be split: threshold or size out of range.
     #[error("the secret could not be split")]

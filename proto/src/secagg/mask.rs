@@ -295,8 +295,7 @@ impl CollectMasked {
         }
         let survivors: Vec<DistrictId> = self.got.into_iter().collect();
         let sets = super::confirm::Sets::new(&self.keys, self.sharers, survivors.clone());
-        let next =
-            CollectConfirmations::new(self.terms, self.ctx, self.keys, sets, self.sum);
+        let next = CollectConfirmations::new(self.terms, self.ctx, self.keys, sets, self.sum);
         Ok((next, survivors))
     }
 }

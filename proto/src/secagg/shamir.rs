@@ -103,7 +103,7 @@ pub(super) fn recover(
     while tries > 0 {
         let subset: Vec<&Share> = order[..t].iter().map(|&index| shares[index]).collect();
         if let Some(secret) = combine(&subset).filter(|secret| is_secret(secret)) {
-            let liars = liars(shares, &order[..t], &secret);
+            let liars = liars(shares, &order[..t]);
             if t + 2 * liars.len() <= shares.len() {
                 return Ok(Recovered { secret, liars });
             }
@@ -124,21 +124,50 @@ pub(super) fn recover(
     }
 }
 
-/// Whose shares, put in place of one good share, no longer give the secret.
-fn liars(shares: &[&Share], good: &[usize], secret: &[u8; 32]) -> Vec<u8> {
-    let base: Vec<&Share> = good[1..].iter().map(|&index| shares[index]).collect();
+/// Whose shares do not lie on the polynomial through the `good` ones.
+///
+/// Lagrange's basis by barycentric weights: 36 t products per share, where combining it with t − 1
+/// good ones takes 2 t² (10 s in a round of 254 that nobody disturbs).
+fn liars(shares: &[&Share], good: &[usize]) -> Vec<u8> {
+    let xs: Vec<Gf256> = good.iter().map(|&index| Gf256(shares[index].x())).collect();
+    let weights: Vec<Gf256> = xs
+        .iter()
+        .map(|&x| {
+            Gf256(1) / xs.iter().filter(|&&other| other != x).map(|&o| x - o).product::<Gf256>()
+        })
+        .collect();
     let mut liars = Vec::new();
     for (index, share) in shares.iter().enumerate() {
         if good.contains(&index) {
             continue;
         }
-        let mut subset = base.clone();
-        subset.push(share);
-        if combine(&subset).as_deref() != Some(secret) {
+        let basis = basis(Gf256(share.x()), &xs, &weights);
+        let lies = (1..SHARE_BYTES).any(|place| {
+            let terms = good.iter().zip(&basis);
+            let sum: Gf256 =
+                terms.map(|(&index, &factor)| factor * Gf256(shares[index].0[place])).sum();
+            sum.0 != share.0[place]
+        });
+        if lies {
             liars.push(share.x());
         }
     }
     liars
+}
+
+/// What each of the values at `xs` counts in the value at `x`: wᵢ Πₖ≠ᵢ (x − xₖ).
+fn basis(x: Gf256, xs: &[Gf256], weights: &[Gf256]) -> Vec<Gf256> {
+    let mut basis = weights.to_vec();
+    let mut before = Gf256(1);
+    let mut after = Gf256(1);
+    for index in 0..xs.len() {
+        let back = xs.len() - 1 - index;
+        basis[index] *= before;
+        before *= x - xs[index];
+        basis[back] *= after;
+        after *= x - xs[back];
+    }
+    basis
 }
 
 fn combine(shares: &[&Share]) -> Option<Zeroizing<[u8; 32]>> {

@@ -74,8 +74,7 @@ impl ExpectKeys {
         let xs: Vec<u8> = holders.iter().filter_map(|holder| own.terms.x_of(holder)).collect();
         let t = usize::from(own.terms.cohort.t);
         let seeds = shamir::split(&own.secrets.seed, t, &xs, rng).map_err(abort)?;
-        let mask_keys =
-            shamir::split(own.secrets.mask.as_bytes(), t, &xs, rng).map_err(abort)?;
+        let mask_keys = shamir::split(own.secrets.mask.as_bytes(), t, &xs, rng).map_err(abort)?;
         let mut seals = Vec::with_capacity(holders.len());
         let mut kept = None;
         for ((holder, seed), mask_key) in holders.into_iter().zip(seeds).zip(mask_keys) {
@@ -166,8 +165,7 @@ fn open(own: &Own, from: &DistrictId, their_key: &[u8; 32], sealed: &[u8]) -> Op
     let key = sealing_key(&own.secrets.seal, their_key, &own.ctx, from, &own.me).ok()?;
     let mut bytes = Zeroizing::new(sealed.to_vec());
     let aad = Aad::from(associated(&own.ctx, from, &own.me));
-    let opened =
-        key.open_in_place(Nonce::assume_unique_for_key([0; 12]), aad, &mut bytes).ok()?;
+    let opened = key.open_in_place(Nonce::assume_unique_for_key([0; 12]), aad, &mut bytes).ok()?;
     let x = own.terms.x_of(&own.me)?;
     let (seed, mask_key) = opened.split_at(SHARE_BYTES);
     Some(Held { seed: Share::parse(seed, x).ok()?, mask_key: Share::parse(mask_key, x).ok()? })
@@ -180,18 +178,14 @@ impl ExpectSeals {
     ///
     /// # Errors
     /// [`Abort`] when a seal comes from outside U₁, or two from one district.
-    pub fn acknowledge(
-        self,
-        seals: Vec<Seal>,
-    ) -> Result<(ExpectSharers, Vec<DistrictId>), Abort> {
+    pub fn acknowledge(self, seals: Vec<Seal>) -> Result<(ExpectSharers, Vec<DistrictId>), Abort> {
         let Self { own, keys, ours } = self;
         let names: Vec<DistrictId> = seals.iter().map(|seal| seal.peer.clone()).collect();
         check_set(&names, |district| keys.contains_key(district) && *district != own.me)
             .map_err(|(party, reason)| Abort::new(Step::Share, party.as_ref(), reason))?;
         let mut held = BTreeMap::new();
         for seal in seals {
-            if let Some(shares) = open(&own, &seal.peer, &keys[&seal.peer].seal_key, &seal.sealed)
-            {
+            if let Some(shares) = open(&own, &seal.peer, &keys[&seal.peer].seal_key, &seal.sealed) {
                 held.insert(seal.peer, shares);
             }
         }
@@ -228,9 +222,10 @@ impl CollectSeals {
         }
         let expected = self.keys.keys().filter(|district| *district != from);
         let fits = seals.len() + 1 == self.keys.len()
-            && seals.iter().zip(expected).all(|(seal, district)| {
-                seal.peer == *district && seal.sealed.len() == SEAL_BYTES
-            });
+            && seals
+                .iter()
+                .zip(expected)
+                .all(|(seal, district)| seal.peer == *district && seal.sealed.len() == SEAL_BYTES);
         if !fits {
             return Err(reject(Reason::SealShape));
         }

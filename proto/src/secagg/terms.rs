@@ -171,7 +171,9 @@ impl Terms {
             .bytes(self.log_checkpoint.as_bytes())
             .list(self.parties.iter().map(|party| party.district.as_str()))
             .list(self.parties.iter().map(|party| party.key.as_bytes()))
-            .list([numbers.n, numbers.m, numbers.t, numbers.c].iter().map(|size| size.to_le_bytes()))
+            .list(
+                [numbers.n, numbers.m, numbers.t, numbers.c].iter().map(|size| size.to_le_bytes()),
+            )
             .u64(self.words as u64)
             .finish()
     }
@@ -195,10 +197,7 @@ impl Terms {
 /// that a reader of the context need not trust how a study was parsed.
 fn privacy_digest(study: &Study) -> Digest {
     let rho = study.rho.map(|rho| rho.value().to_bits()).unwrap_or_default();
-    Transcript::new("flashlight/privacy/v1")
-        .bytes(study.mode.as_str().as_bytes())
-        .u64(rho)
-        .finish()
+    Transcript::new("flashlight/privacy/v1").bytes(study.mode.as_str().as_bytes()).u64(rho).finish()
 }
 
 /// The study's suppression policy.

@@ -202,9 +202,12 @@ impl CollectUnmask {
         liars: &mut Vec<DistrictId>,
     ) -> Result<Zeroizing<[u8; 32]>, Abort> {
         let committed = self.keys[owner].seed_commitment;
-        self.recover(owner, liars, |unmasking| &unmasking.seeds, |seed| {
-            commit(seed, &self.ctx, owner) == committed
-        })
+        self.recover(
+            owner,
+            liars,
+            |unmasking| &unmasking.seeds,
+            |seed| commit(seed, &self.ctx, owner) == committed,
+        )
     }
 
     fn recover_mask_key(
@@ -213,9 +216,12 @@ impl CollectUnmask {
         liars: &mut Vec<DistrictId>,
     ) -> Result<StaticSecret, Abort> {
         let public = self.keys[owner].mask_key;
-        let secret = self.recover(owner, liars, |unmasking| &unmasking.mask_keys, |secret| {
-            PublicKey::from(&StaticSecret::from(*secret)).to_bytes() == public
-        })?;
+        let secret = self.recover(
+            owner,
+            liars,
+            |unmasking| &unmasking.mask_keys,
+            |secret| PublicKey::from(&StaticSecret::from(*secret)).to_bytes() == public,
+        )?;
         Ok(StaticSecret::from(*secret))
     }
 
@@ -238,9 +244,7 @@ impl CollectUnmask {
         let recovered = shamir::recover(&shares, usize::from(self.terms.cohort.t), is_secret)
             .map_err(|reason| Abort::new(Step::Unmask, Some(owner), reason))?;
         let parties = &self.terms.parties;
-        liars.extend(
-            recovered.liars.iter().map(|&x| parties[usize::from(x) - 1].district.clone()),
-        );
+        liars.extend(recovered.liars.iter().map(|&x| parties[usize::from(x) - 1].district.clone()));
         Ok(recovered.secret)
     }
 }
