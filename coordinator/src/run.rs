@@ -286,8 +286,9 @@ async fn publish(driver: &Driver, finished: Finished) -> Result<String, RunError
         .and_then(|release| release.folder(authority.hub(), &run.study_toml, &run.schools_csv))
         .map_err(to_run)?;
     let release = hash_of(&files, "release.json").ok_or(RunError::HubStopped)?;
-    let folder = format!("{}-{:04}", run.study.id, terms.round_number);
     let round = terms.round_id.to_string();
+    // Two studies may share an id; no two rounds share theirs.
+    let folder = format!("{}-{:04}-{}", run.study.id, terms.round_number, &round[..8]);
     hub.record(&Entry::Publishing { round: round.clone(), folder: folder.clone(), release })?;
     hub.pause("publish", "before").await;
     let path = hub.releases().join(&folder);

@@ -108,6 +108,7 @@ pub fn main_from(args: impl IntoIterator<Item = std::ffi::OsString>) -> ExitCode
         }
     };
     tracing_subscriber::fmt().with_writer(io::stderr).with_target(false).init();
+    quiet_panics();
     match run(cli.command) {
         Ok(code) => code,
         Err(error) => {
@@ -120,6 +121,14 @@ pub fn main_from(args: impl IntoIterator<Item = std::ffi::OsString>) -> ExitCode
 /// One line for people, on stderr.
 fn note(text: &str) {
     drop(writeln!(io::stderr(), "node: {text}"));
+}
+
+/// A panic message may quote what was being read, so only its place is printed.
+fn quiet_panics() {
+    std::panic::set_hook(Box::new(|panic| match panic.location() {
+        Some(place) => note(&format!("internal error at {}:{}", place.file(), place.line())),
+        None => note("internal error"),
+    }));
 }
 
 /// A result, on stdout.

@@ -29,6 +29,11 @@ use tokio_rustls::client::TlsStream;
 use tonic::transport::{Channel, Endpoint};
 use tower::service_fn;
 
+mod traffic;
+
+use traffic::Counted;
+pub use traffic::Traffic;
+
 /// Longest wait for a connection: name, TCP and TLS together.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -148,6 +153,7 @@ pub struct Dialer {
     address: HubAddress,
     name: ServerName<'static>,
     config: Arc<ClientConfig>,
+    traffic: Arc<Traffic>,
 }
 
 impl Dialer {
@@ -197,7 +203,13 @@ impl Dialer {
         };
         config.alpn_protocols = vec![b"h2".to_vec()];
         config.resumption = Resumption::disabled();
-        Ok(Self { address, name, config: Arc::new(config) })
+        Ok(Self { address, name, config: Arc::new(config), traffic: Arc::default() })
+    }
+
+    /// What all connections of this dialer and its clones have carried so far.
+    #[must_use]
+    pub fn traffic(&self) -> Arc<Traffic> {
+        Arc::clone(&self.traffic)
     }
 
     /// Connects. The channel dials again by itself when its connection is lost; what then goes wrong
@@ -222,12 +234,13 @@ impl Dialer {
     }
 
     /// One TLS connection.
-    pub(crate) async fn dial(&self) -> Result<TlsStream<TcpStream>, DialError> {
+    pub(crate) async fn dial(&self) -> Result<TlsStream<Counted<TcpStream>>, DialError> {
         let connected = tokio::time::timeout(CONNECT_TIMEOUT, async {
             let address = (self.address.host(), self.address.port());
             let stream = TcpStream::connect(address).await?;
             // Small messages leave at once; a round is made of them.
             stream.set_nodelay(true)?;
+            let stream = Counted::new(stream, self.traffic());
             TlsConnector::from(Arc::clone(&self.config)).connect(self.name.clone(), stream).await
         });
         match connected.await {

@@ -68,6 +68,6 @@ mod setting;
 pub mod witness;
 
 pub use network::{
-    Acknowledged, Advertised, Collected, Confirmed, Each, Masked, Network, Shared, upload,
+    Acknowledged, Advertised, Collected, Confirmed, Each, Masked, Network, Shared, number, upload,
 };
 pub use setting::{Setting, Width, district, identity, seeded};

@@ -87,11 +87,9 @@ impl Network {
         who.iter()
             .map(|one| {
                 let rng = self.rng.get_mut(one).expect("everybody has an rng");
-                let number = self.terms.parties.iter().position(|party| party.district == *one);
-                let index = u16::try_from(number.expect("in the cohort") + 1).expect("at most 254");
                 let head = Digest::of(one.as_ref());
                 let terms = Arc::clone(&self.terms);
-                let made = advertise(terms, one, &identity(index), head, rng);
+                let made = advertise(terms, one, &identity(number(one)), head, rng);
                 (one.clone(), made.expect("the node is in the cohort"))
             })
             .collect()
@@ -153,11 +151,17 @@ impl Advertised {
     pub fn share(self, net: &mut Network, lost: &[DistrictId]) -> Result<Shared, Abort> {
         let Self { nodes, mut hub, advertisements } = self;
         let mut kept = Each::new();
-        for (one, node) in without(nodes, lost) {
-            let rng = net.rng.get_mut(&one).expect("everybody has an rng");
-            let (node, seals) =
-                node.share(advertisements.clone(), rng).expect("an honest U1 is accepted");
+        let there = without(nodes, lost).map(|(one, node)| {
+            let rng = net.rng.remove(&one).expect("everybody has an rng");
+            (one, node, rng)
+        });
+        let done = at_once(there.collect(), |(one, node, mut rng)| {
+            let done = node.share(advertisements.clone(), &mut rng);
+            (one, done.expect("an honest U1 is accepted"), rng)
+        });
+        for (one, (node, seals), rng) in done {
             hub.accept(&one, seals).expect("the hub takes honest seals");
+            net.rng.insert(one.clone(), rng);
             kept.insert(one, node);
         }
         let (hub, seals) = hub.close()?;
@@ -183,9 +187,14 @@ impl Shared {
     pub fn acknowledge(self, lost: &[DistrictId]) -> Result<Acknowledged, Abort> {
         let Self { nodes, mut hub, mut seals } = self;
         let mut kept = Each::new();
-        for (one, node) in without(nodes, lost) {
+        let there = without(nodes, lost).map(|(one, node)| {
             let ours = seals.remove(&one).unwrap_or_default();
-            let (node, opened) = node.acknowledge(ours).expect("the seals come from U1");
+            (one, node, ours)
+        });
+        let done = at_once(there.collect(), |(one, node, ours)| {
+            (one, node.acknowledge(ours).expect("the seals come from U1"))
+        });
+        for (one, (node, opened)) in done {
             hub.accept(&one, &opened).expect("the hub takes an honest list");
             kept.insert(one, node);
         }
@@ -212,12 +221,12 @@ impl Acknowledged {
     pub fn mask(self, net: &Network, lost: &[DistrictId]) -> Result<Masked, Abort> {
         let Self { nodes, mut hub, sharers } = self;
         let mut kept = Each::new();
-        for (one, node) in without(nodes, lost) {
-            if !sharers.contains(&one) {
-                continue;
-            }
-            let (node, masked) =
-                node.mask(&sharers, net.contribution(&one)).expect("an honest U2 is accepted");
+        let there = without(nodes, lost).filter(|(one, _)| sharers.contains(one));
+        let done = at_once(there.collect(), |(one, node)| {
+            let done = node.mask(&sharers, net.contribution(&one));
+            (one, done.expect("an honest U2 is accepted"))
+        });
+        for (one, (node, masked)) in done {
             upload(&mut hub, &one, &masked).expect("the hub takes an honest upload");
             kept.insert(one, node);
         }
@@ -299,10 +308,10 @@ impl Confirmed {
     #[must_use]
     pub fn collect(self, lost: &[DistrictId]) -> Collected {
         let Self { nodes, hub, survivors, confirmations } = self;
-        let shares = without(nodes, lost)
-            .map(|(one, node)| (one, node.unmask(&confirmations).expect("enough have signed")))
-            .collect();
-        Collected { hub, survivors, shares }
+        let shares = at_once(without(nodes, lost).collect(), |(one, node)| {
+            (one, node.unmask(&confirmations).expect("enough have signed"))
+        });
+        Collected { hub, survivors, shares: shares.into_iter().collect() }
     }
 
     /// Step 4 without `lost`.
@@ -332,6 +341,23 @@ fn without<T>(nodes: Each<T>, lost: &[DistrictId]) -> impl Iterator<Item = (Dist
     nodes.into_iter().filter(|(one, _)| !lost.contains(one))
 }
 
-fn number(of: &DistrictId) -> u16 {
+/// Does the same work for every node, on two threads.
+fn at_once<T: Send, U: Send>(mut items: Vec<T>, work: impl Fn(T) -> U + Sync) -> Vec<U> {
+    let second = items.split_off(items.len() / 2);
+    let work = &work;
+    std::thread::scope(|scope| {
+        let second = scope.spawn(move || second.into_iter().map(work).collect::<Vec<U>>());
+        let mut done: Vec<U> = items.into_iter().map(work).collect();
+        done.extend(second.join().expect("the other half of the nodes did not panic"));
+        done
+    })
+}
+
+/// The number of a test's district.
+///
+/// # Panics
+/// When it is not `D` and a number.
+#[must_use]
+pub fn number(of: &DistrictId) -> u16 {
     of.as_str()[1..].parse().expect("districts of a test are D and a number")
 }

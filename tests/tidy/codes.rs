@@ -6,7 +6,7 @@ use crate::report;
 use crate::tree::{ending, file};
 
 /// Calls whose first string is a code.
-const CALLS: [&str; 8] = [
+const CALLS: [&str; 9] = [
     "Refusal::new(",
     "Refused::new(",
     "bad(",
@@ -15,6 +15,7 @@ const CALLS: [&str; 8] = [
     "refuse(event,",
     "code: \"",
     "code = \"",
+    ".unwrap_or(\"",
 ];
 
 /// The string literals of a line that look like codes.

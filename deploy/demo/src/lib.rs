@@ -8,6 +8,7 @@
 //! against the pooled ones.
 #![forbid(unsafe_code)]
 
+pub mod bench;
 pub mod cli;
 pub mod network;
 mod report;

@@ -157,6 +157,12 @@ impl Network {
         Ok(())
     }
 
+    /// The coordinator's process id, while there is one.
+    #[must_use]
+    pub fn hub_process(&self) -> Option<u32> {
+        self.coordinator.as_ref().map(|party| party.0.id())
+    }
+
     /// Ends the coordinator at once.
     ///
     /// # Errors

@@ -1,0 +1,188 @@
+//! Six small districts on disk, and what their records come to, counted here by another way than
+//! the node's.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use flashlight_proto::canonical::Digest;
+
+/// The districts of every test network.
+pub(crate) const DISTRICTS: [&str; 6] = ["D1", "D2", "D3", "D4", "D5", "D6"];
+
+/// Lowest score that meets the standard, points.
+const MET: i64 = 640;
+
+/// One pupil of the made-up records.
+pub(crate) struct Pupil {
+    /// In a middle school, else in an elementary school.
+    pub(crate) middle: bool,
+    pub(crate) sex: &'static str,
+    pub(crate) score: Option<i64>,
+}
+
+/// What a network publishes of one group of pupils.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Sums {
+    pub(crate) students: u64,
+    pub(crate) scores: u64,
+    pub(crate) points: i64,
+    pub(crate) met: u64,
+}
+
+fn number(district: &str) -> usize {
+    DISTRICTS.iter().position(|one| *one == district).expect("a district of the test network") + 1
+}
+
+/// The pupils of one district; every district differs from every other.
+pub(crate) fn pupils(district: &str) -> Vec<Pupil> {
+    let number = number(district);
+    let pupil = |at: usize| Pupil {
+        middle: at % 2 == 1,
+        sex: if at.is_multiple_of(3) { "F" } else { "M" },
+        score: (at % 5 != 0).then(|| 600 + i64::try_from((at * 7 + number * 13) % 100).unwrap()),
+    };
+    (0..40 + 7 * number).map(pupil).collect()
+}
+
+/// The sums over the pupils of `districts` that `counts`.
+pub(crate) fn pooled<'a>(
+    districts: impl IntoIterator<Item = &'a str>,
+    counts: impl Fn(&Pupil) -> bool,
+) -> Sums {
+    let mut sums = Sums::default();
+    for pupil in districts.into_iter().flat_map(pupils).filter(counts) {
+        sums.students += 1;
+        if let Some(score) = pupil.score {
+            sums.scores += 1;
+            sums.points += score;
+            sums.met += u64::from(score >= MET);
+        }
+    }
+    sums
+}
+
+/// The words of one district in the layout of the small study: all, then F, M, X and unknown.
+pub(crate) fn words(district: &str) -> Vec<i64> {
+    let count = |sex: &str| pupils(district).iter().filter(|pupil| pupil.sex == sex).count();
+    let (girls, boys) = (count("F"), count("M"));
+    [girls + boys, girls, boys, 0, 0].map(|count| i64::try_from(count).unwrap()).to_vec()
+}
+
+/// Writes `data/<district>/`, `schools.csv` and the studies; returns the folder of the districts.
+pub(crate) fn write(out: &Path) -> PathBuf {
+    let data = out.join("data");
+    for district in DISTRICTS {
+        let folder = data.join(district);
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join("enrollments.csv"), enrollments(district, 1)).unwrap();
+        fs::write(folder.join("assessments.csv"), assessments(district)).unwrap();
+    }
+    fs::write(out.join("schools.csv"), schools()).unwrap();
+    data
+}
+
+/// The district's enrolments, each pupil `times` times under different ids.
+pub(crate) fn enrollments(district: &str, times: usize) -> String {
+    let mut text = "student_id,school_year,school_id,grade,entry_date,exit_date,race_ethnicity,\
+                    sex,el,swd,sed,homeless,foster\n"
+        .to_owned();
+    for time in 0..times {
+        for (at, Pupil { middle, sex, .. }) in pupils(district).iter().enumerate() {
+            let (school, grade) = place(district, *middle);
+            let _ = writeln!(text, "{time}-{at},2024,{school},{grade},,,,{sex},,,,,");
+        }
+    }
+    text
+}
+
+fn assessments(district: &str) -> String {
+    let mut text = "student_id,test_id,test_date,school_year,subject,grade_tested,school_id,\
+                    scale_score,sem,performance_level,included\n"
+        .to_owned();
+    for (at, Pupil { middle, score, .. }) in pupils(district).iter().enumerate() {
+        let (school, grade) = place(district, *middle);
+        if let Some(score) = score {
+            let _ = writeln!(text, "0-{at},TEST,,2024,MATH,{grade},{school},{score},,,true");
+        }
+    }
+    text
+}
+
+/// School and grade.
+fn place(district: &str, middle: bool) -> (String, &'static str) {
+    let number = number(district);
+    if middle { (format!("{number}02"), "06") } else { (format!("{number}01"), "03") }
+}
+
+/// The public school table.
+pub(crate) fn schools() -> String {
+    let mut text =
+        "school_id,school_year,school_name,district_id,level,grade_low,grade_high\n".to_owned();
+    for district in DISTRICTS {
+        let number = number(district);
+        let _ = writeln!(text, "{number}01,2024,Elementary,{district},ES,KN,05");
+        let _ = writeln!(text, "{number}02,2024,Middle,{district},MS,06,08");
+    }
+    text
+}
+
+/// A study over the test network.
+pub(crate) struct StudyText {
+    pub(crate) id: &'static str,
+    pub(crate) mode: &'static str,
+    pub(crate) min_districts: u16,
+    pub(crate) max_dropped: u16,
+    pub(crate) tables: &'static str,
+}
+
+/// Counts of students, by sex: five words.
+const COUNTS: &str = "[[table]]\nindicator = \"students\"\nby = [[]]\nfamilies = [\"sex\"]\n";
+
+/// Counts, means and rates by level and sex.
+const SEVERAL: &str = "\
+[[table]]\nindicator = \"students\"\nby = [[], [\"level\"]]\nfamilies = [\"sex\"]\n\
+[[table]]\nindicator = \"math_mean\"\ntest = \"TEST\"\nby = [[], [\"level\"]]\nfamilies = [\"sex\"]\n\
+[[table]]\nindicator = \"math_met\"\ntest = \"TEST\"\nby = [[], [\"level\"]]\nfamilies = [\"sex\"]\n";
+
+impl StudyText {
+    /// Five words; one of at least five districts may be lost once they have masked.
+    pub(crate) const SMALL: Self = Self {
+        id: "small",
+        mode: "mode = \"exact\"",
+        min_districts: 5,
+        max_dropped: 1,
+        tables: COUNTS,
+    };
+
+    /// Counts, means and rates, by level and sex.
+    pub(crate) const SEVERAL: Self = Self { id: "several", tables: SEVERAL, ..Self::SMALL };
+
+    /// The TOML.
+    pub(crate) fn text(&self) -> String {
+        let Self { id, mode, min_districts, max_dropped, tables } = self;
+        let sha256 = Digest::of(schools().as_bytes());
+        let range = format!("{{ min = 500, max = 800, met = {MET} }}");
+        format!(
+            "[study]\nid = \"{id}\"\ntitle = \"A study of the tests\"\nschool_year = 2024\n\
+             as_of = \"2024-06-30\"\n\
+             schools = {{ file = \"schools.csv\", sha256 = \"{sha256}\" }}\n\
+             [privacy]\n{mode}\n\
+             [cohort]\nmin_districts = {min_districts}\nmax_dropped = {max_dropped}\n\
+             max_colluding = 1\n[suppression]\nmin_n = 11\n\
+             [[test]]\nid = \"TEST\"\nscores = {{ MATH = {{ \"03\" = {range}, \"06\" = {range} }} }}\n\
+             {tables}"
+        )
+    }
+}
+
+/// A study whose words fill `chunks` chunks of an upload, the last one not whole.
+pub(crate) fn wide_tables() -> String {
+    let families = "[\"sex\", \"race_ethnicity\", \"el\", \"swd\", \"sed\", \"homeless\", \"foster\"]";
+    let years: Vec<String> = (2000..2064).map(|year: i32| year.to_string()).collect();
+    let years = years.join(", ");
+    format!(
+        "[[table]]\nindicator = \"students\"\nyears = [{years}]\nby = [[\"level\", \"grade\"]]\n\
+         families = {families}\n"
+    )
+}
