@@ -11,6 +11,7 @@
 pub mod canonical;
 pub mod category;
 pub mod contribution;
+pub mod dp;
 pub mod identity;
 pub mod layout;
 pub mod release;
