@@ -11,12 +11,14 @@
 //! a ledger, or reads student data.
 
 pub mod convert;
+mod error;
 pub mod forecast;
 pub mod plan;
 pub mod share;
 
 pub use convert::{Delta, Epsilon, ParameterError, delta_of, epsilon_of};
+pub use error::NoiseError;
 pub use forecast::{CellForecast, SizeForecast, TableForecast};
-pub use plan::{BlockPlan, NoiseError, NoisePlan};
+pub use plan::{BlockPlan, NoisePlan};
 
 pub use crate::study::Rho;

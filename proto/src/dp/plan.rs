@@ -22,15 +22,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    Delta, Epsilon, Rho, epsilon_of,
-    share::{MAX_SCALE_BITS, rho_of_sum, root_up, scale_bits, tau, up},
+    Delta, Epsilon, NoiseError, Rho, epsilon_of,
+    share::{rho_of_sum, root_up, scale_bits, tau, up},
 };
 use crate::{
     canonical::{Digest, Transcript},
     identity::DistrictId,
     layout::{Carried, Layout, NoiseBlock, NoiseBlocks, Part, Question},
     schools::SchoolTable,
-    study::{CohortSizes, Mode, Study, StudyError},
+    study::{CohortSizes, Mode, Study},
 };
 
 /// R/s of scores: half the range of a score, in standard deviations between students.
@@ -47,65 +47,6 @@ const TURNOVER: u128 = 4;
 const NEWCOMERS: u128 = 1_000;
 /// What a word modulo 2⁶⁴ can hold either side of 0.
 const WORD_MAX: f64 = 9_223_372_036_854_775_808.0;
-
-/// A study that cannot be run with noise.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum NoiseError {
-    /// There is no noise in `exact` mode.
-    #[error("the study says mode = \"exact\": no noise, no formal privacy guarantee")]
-    Exact,
-    /// The numbers of the cohort do not work out.
-    #[error("the cohort does not work out")]
-    Cohort(#[source] Box<StudyError>),
-    /// The layout or the school table is another study's.
-    #[error("the layout, the school table and the study do not belong together")]
-    Layout,
-    /// A school without public enrolment in a year that is read.
-    #[error(
-        "the school table gives school {school_id} no enrollment in {year}; in dp mode every \
-         school needs its public Census-Day enrolment in every year read"
-    )]
-    Enrollment {
-        /// The school.
-        school_id: String,
-        /// The school year.
-        year: i16,
-    },
-    /// More noise shares than the grid can be refined for.
-    #[error(
-        "{block}: the noise would be finer than 2^-{MAX_SCALE_BITS} of a grid unit; lower rho, \
-         which hardly protects anybody"
-    )]
-    TooFine {
-        /// The block.
-        block: String,
-    },
-    /// Sums that might wrap.
-    #[error(
-        "{block}: the sums of all districts with their noise might pass 2^63; use a coarser grid \
-         (units_per_point) or narrower bounds"
-    )]
-    Overflow {
-        /// The block.
-        block: String,
-    },
-}
-
-impl NoiseError {
-    /// The stable code of this error.
-    #[must_use]
-    pub fn code(&self) -> &'static str {
-        match self {
-            Self::Exact => "noise_exact",
-            Self::Cohort(error) => error.code(),
-            Self::Layout => "noise_layout",
-            Self::Enrollment { .. } => "noise_enrollment",
-            Self::TooFine { .. } => "noise_too_fine",
-            Self::Overflow { .. } => "noise_overflow",
-        }
-    }
-}
 
 /// The noise of one block. Variances are in grid units² unless said to be fine.
 #[derive(Clone, Debug, PartialEq)]
@@ -133,6 +74,18 @@ impl BlockPlan {
     #[must_use]
     pub fn sd(&self, survivors: u16) -> f64 {
         (f64::from(survivors) * self.share_variance).sqrt()
+    }
+
+    /// Δ₂, grid units, rounded.
+    #[must_use]
+    pub fn delta2(&self) -> f64 {
+        up(self.block.delta2_squared()).sqrt()
+    }
+
+    /// Δ₁, grid units, rounded.
+    #[must_use]
+    pub fn delta1(&self) -> f64 {
+        up(self.block.delta1())
     }
 
     fn new(block: NoiseBlock, rho: f64, honest: u16) -> Result<Self, NoiseError> {
