@@ -24,6 +24,7 @@ use crate::check::{Against, check};
 use crate::enroll::{Membership, enroll};
 use crate::journal::Journal;
 use crate::link;
+use crate::preview::{self, Asked};
 use crate::records::Records;
 use crate::round::{Node, Question, Refusal, now_ms};
 
@@ -63,6 +64,26 @@ enum Command {
         /// For machines
         #[arg(long)]
         json: bool,
+    },
+    /// Show what a study would take from this district, cell by cell; nothing is sent or spent
+    Preview {
+        /// The study; its school table lies beside it
+        study: PathBuf,
+        /// This node's folder
+        #[arg(long)]
+        dir: PathBuf,
+        /// The folder with enrollments.csv and the other tables
+        #[arg(long)]
+        data: PathBuf,
+        /// For machines
+        #[arg(long)]
+        json: bool,
+        /// Also write a page to read in a browser
+        #[arg(long)]
+        html: Option<PathBuf>,
+        /// List only cells over few students
+        #[arg(long)]
+        small_only: bool,
     },
     /// Stay connected to the hub and take part in studies
     Run {
@@ -150,6 +171,11 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Check { folder, study, district, json } => {
             check_folder(&folder, study.as_deref(), district.as_deref(), json)
         }
+        Command::Preview { study, dir, data, json, html, small_only } => {
+            let (study, dir, data, html) = (&study, &dir, &data, html.as_deref());
+            let min_cell = None;
+            look(&Asked { study, dir, data, json, html, small_only, min_cell })
+        }
         Command::Run { dir, data, allow_exact, pause_at } => {
             serve(&dir, data, allow_exact, pause_at)
         }
@@ -214,6 +240,13 @@ fn check_folder(
         say(&report.to_string())?;
     }
     Ok(if report.is_refused() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+fn look(asked: &Asked<'_>) -> anyhow::Result<ExitCode> {
+    let (text, notes) = preview::command(asked)?;
+    say(text.trim_end())?;
+    notes.iter().for_each(|line| note(line));
+    Ok(ExitCode::SUCCESS)
 }
 
 fn serve(

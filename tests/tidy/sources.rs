@@ -26,10 +26,12 @@ const GENERATED: [&str; 9] = [
 ];
 
 /// Where something may be written out by serde.
-const SERIALIZE: [&str; 12] = [
+const SERIALIZE: [&str; 14] = [
     "coordinator/src/journal.rs",      // entries: ids, public keys, hashes
     "node/src/enroll/membership.rs",   // node.json: who we are and where the hub is
     "node/src/journal.rs",             // entries: ids, public keys, hashes
+    "node/src/preview/last.rs",        // the exact words of the last preview, for this node alone
+    "node/src/preview/view.rs",        // `preview --json`: exact, for the district alone
     "node/src/records/report.rs",      // `check --json`: files, rules, row numbers, counts
     "proto/src/canonical.rs",          // a digest
     "proto/src/category.rs",           // the spelling of a category
