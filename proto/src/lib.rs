@@ -20,5 +20,6 @@ pub mod schools;
 pub mod secagg;
 pub mod study;
 pub mod token;
+pub mod vouch;
 pub mod wire;
 pub mod words;
