@@ -7,12 +7,15 @@
 pub mod aggregate;
 pub mod check;
 pub mod cli;
+pub mod consent;
 pub mod enroll;
 mod indicators;
 pub mod journal;
+pub mod ledger;
 pub mod link;
 pub mod local;
 pub mod preview;
+pub mod noise;
 pub mod records;
 pub mod round;
 pub mod tls;
