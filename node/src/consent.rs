@@ -4,7 +4,7 @@
 //! [`Permit`], which the ledger demands before it charges anything, or a [`Refusal`] with a stable
 //! code and a sentence that says what to change. Promise: default-closed; what the policy does not
 //! allow is refused, and no study, roster or hub can loosen it. Only districts that this policy
-//! lists, or that two of them vouch for, count as honest (docs/PRIVACY.md, "Trust"). Not promised:
+//! lists, or that two of them vouch for, count as honest (docs/PRIVACY.md §2). Not promised:
 //! anything about money spent, which is the ledger's. Reads no student data.
 
 mod decisions;

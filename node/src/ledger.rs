@@ -355,7 +355,8 @@ impl Ledger {
         Ok(self.record(journal, entry, now_ms)?)
     }
 
-    /// Notes that a round is over; one that was never charged leaves no trace.
+    /// Notes that a round is over; one that was never charged leaves no trace. A release that comes
+    /// to light after the round was given up counts.
     ///
     /// `release`: what was published; `code`: why not, when nothing was.
     ///
@@ -372,7 +373,7 @@ impl Ledger {
         *self = Self::from_journal(journal)?;
         let round = round.to_string();
         match self.charge_of(&round) {
-            Some(charge) if charge.ended.is_none() => {
+            Some(charge) if charge.ended.is_none() || (charge.is_failed() && release.is_some()) => {
                 let code = code.chars().filter(char::is_ascii_graphic).take(64).collect();
                 self.record(journal, Entry::RoundEnded { round, release, code }, now_ms)
             }

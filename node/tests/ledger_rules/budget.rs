@@ -217,6 +217,18 @@ fn rounds_that_published_do_not_count_as_failed() {
 }
 
 #[test]
+fn a_release_that_comes_to_light_later_counts_and_is_not_taken_back() {
+    let mut books = Books::new();
+    let spend = books.charge(&Ask::default()).unwrap();
+    books.fail(&spend, "connection_lost");
+    assert_eq!(budget(&books).years[0].failed_rounds, 1);
+    books.publish(&spend);
+    books.fail(&spend, "connection_lost");
+    let budget = budget(&books);
+    assert_eq!((budget.years[0].failed_rounds, budget.charges[0].state), (0, "published"));
+}
+
+#[test]
 fn exact_sums_mark_every_year_they_read_for_good() {
     let mut books = Books::new();
     let exact = Ask { mode: Mode::Exact, years: vec![2023, 2024], ..Ask::default() };

@@ -3,6 +3,8 @@
 use flashlight_node::journal::Journal;
 use flashlight_node::ledger::{Ledger, Refusal};
 
+use proptest::prelude::*;
+
 use crate::setting::{Ask, Books, code, open, round};
 
 fn all(districts: std::ops::Range<u8>) -> Vec<u8> {
@@ -221,4 +223,51 @@ fn the_set_is_durable_before_the_signature_leaves() {
     let ledger = Ledger::from_journal(&journal).unwrap();
     let permit = exactly(all(0..12)).judge(&open()).unwrap();
     assert_eq!(code(ledger.admit(&permit)), "district_late");
+}
+
+/// Rosters and survivors out of sixteen districts, as bits; district 0 is always there.
+fn rounds() -> impl Strategy<Value = Vec<(u16, u16, bool)>> {
+    // Near ones are more interesting than random ones.
+    let roster = prop_oneof![
+        any::<u16>(),
+        (0..5_u32, 0..16_u32)
+            .prop_map(|(size, swap)| { (u16::MAX >> (4 - size.min(4))) ^ (1 << swap) })
+    ];
+    prop::collection::vec((roster, any::<u16>(), any::<bool>()), 1..16)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_two_sets_that_give_a_district_away_are_ever_signed(rounds in rounds()) {
+        let districts = |bits: u16| (0..16).filter(|at| bits >> at & 1 == 1).collect::<Vec<u8>>();
+        let mut books = Books::new();
+        let mut signed: Vec<u16> = Vec::new();
+        for (roster, lost, forget) in rounds {
+            let roster = roster | 1;
+            let survivors = (roster & (lost | lost.rotate_left(3) | lost.rotate_left(7))) | 1;
+            let cohort = districts(roster);
+            let dropped = u16::try_from(cohort.len() - districts(survivors).len()).unwrap();
+            let most = u16::try_from(cohort.len()).unwrap().saturating_sub(1) / 2;
+            let dropped = dropped.min(most);
+            let quorum = Some(u16::try_from(cohort.len()).unwrap() - dropped);
+            let ask = Ask { cohort, dropped, quorum, rho: 0.01, ..Ask::default() };
+            let Ok(permit) = ask.judge(&open()) else { continue };
+            if forget {
+                books.ledger = Ledger::default();
+            }
+            let Ok(spend) = books.charge_permit(permit) else { continue };
+            if books.confirm(&spend, &districts(survivors)).is_ok() {
+                signed.push(survivors);
+            }
+        }
+        signed.sort_unstable();
+        signed.dedup();
+        prop_assert!(signed.len() <= 2, "{signed:?}");
+        if let [one, two] = signed[..] {
+            let far = |bits: u16| bits == 0 || bits.count_ones() >= 4;
+            prop_assert!(far(one & !two) && far(two & !one), "{one:b} {two:b}");
+        }
+    }
 }
