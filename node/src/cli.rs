@@ -173,8 +173,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         }
         Command::Preview { study, dir, data, json, html, small_only } => {
             let (study, dir, data, html) = (&study, &dir, &data, html.as_deref());
-            let min_cell = None;
-            look(&Asked { study, dir, data, json, html, small_only, min_cell })
+            look(&Asked { study, dir, data, json, html, small_only })
         }
         Command::Run { dir, data, allow_exact, pause_at } => {
             serve(&dir, data, allow_exact, pause_at)

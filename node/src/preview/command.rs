@@ -11,6 +11,7 @@ use rand_core::UnwrapErr;
 
 use super::{Given, Previews, preview};
 use crate::cli::study_beside;
+use crate::consent::Policy;
 use crate::enroll::Membership;
 use crate::records::Records;
 use crate::round::now_ms;
@@ -29,8 +30,6 @@ pub(crate) struct Asked<'a> {
     pub(crate) html: Option<&'a Path>,
     /// Small cells only.
     pub(crate) small_only: bool,
-    /// The district's own least cell size, students.
-    pub(crate) min_cell: Option<u32>,
 }
 
 /// The result for stdout, and lines for stderr. The page is written and the preview kept when this
@@ -50,6 +49,7 @@ pub(crate) fn command(asked: &Asked<'_>) -> anyhow::Result<(String, Vec<String>)
              {district}` lists everything that is wrong"
         )
     };
+    let policy = Policy::load(&asked.dir.join("policy.toml"))?;
     let mut notes = Vec::new();
     let plan = match study.mode {
         Mode::Exact => None,
@@ -64,7 +64,7 @@ pub(crate) fn command(asked: &Asked<'_>) -> anyhow::Result<(String, Vec<String>)
         schools: &schools,
         layout: &layout,
         district: &district,
-        min_cell: asked.min_cell,
+        min_cell: (!policy.is_missing()).then_some(policy.floors.min_cell),
         plan: plan.as_ref(),
         now_ms: now_ms(),
     };

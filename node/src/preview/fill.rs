@@ -20,6 +20,9 @@ use super::view::{
 };
 use crate::local::{LocalCell, cells_of};
 
+/// Most words named as beyond their bound.
+const REFUSALS_MAX: usize = 20;
+
 /// What leaves the district in a round.
 const LEAVES: [&str; 3] = [
     "the words below under masks, in which each is uniformly random by itself; only their sum over \
@@ -94,6 +97,7 @@ impl Preview {
             masked: EXAMPLE,
             leaves: LEAVES.to_vec(),
             stays: STAYS.to_vec(),
+            refusals: refusals(given, laid.words.exact),
             left_out,
             totals,
             only_small: false,
@@ -180,6 +184,24 @@ impl Laid<'_> {
         };
         CellView { name, n: local.n, value: local.value, size, compared, words }
     }
+}
+
+/// What this node would refuse a `dp` round for, as far as the words and the plan tell.
+fn refusals(given: Given<'_>, words: &[i64]) -> Vec<String> {
+    let Some(plan) = given.plan else {
+        let is_exact = given.study.mode == Mode::Exact;
+        let unknown = "the noise cannot be worked out from this study and school table";
+        return if is_exact { Vec::new() } else { vec![unknown.to_owned()] };
+    };
+    let beyond = plan.blocks().iter().flat_map(|block| {
+        let bound = plan.bound(&block.block, given.district);
+        block.block.words().filter(move |word| words[*word].unsigned_abs() > bound)
+    });
+    let beyond = beyond.map(|word| {
+        let name = given.layout.cell_name(word);
+        format!("{name} is beyond what the public enrolment of this district's schools allows")
+    });
+    beyond.take(REFUSALS_MAX).collect()
 }
 
 /// `prefix/stratum/group/part` as the prefix and `stratum/group`.

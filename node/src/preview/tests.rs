@@ -296,11 +296,30 @@ fn a_private_study_shows_the_noise_of_the_plan_and_what_each_year_is_charged() {
 }
 
 #[test]
+fn a_word_beyond_its_public_bound_is_named_as_what_a_round_would_be_refused_for() {
+    let fixture = Fixture::new("A study", "mode = \"dp\"\nrho = 0.1", 200);
+    let Fixture { study, layout, schools, .. } = &fixture;
+    let plan = NoisePlan::new(study, layout, schools, 12).unwrap();
+    let bound = i64::try_from(plan.bound(&plan.blocks()[0].block, &fixture.district)).unwrap();
+    let given = Given { plan: Some(&plan), ..fixture.given() };
+    let refusals = |all| of(given, [all, 50, 10, 0, 100, 55, 40, 15], None).0.refusals;
+    assert!(refusals(bound).is_empty());
+    let text = "students@2024/network/all/all/n is beyond what the public enrolment of this \
+                district's schools allows";
+    assert_eq!(refusals(bound + 1), [text]);
+}
+
+#[test]
 fn a_private_study_without_a_plan_says_that_its_noise_is_not_known() {
     let fixture = Fixture::new("A study", "mode = \"dp\"\nrho = 0.1", 200);
     let (preview, _) = fixture.preview(WORDS, None);
     assert!(all_words(&preview).all(|word| word.noise_sd.is_none()));
-    assert!(preview.to_string().contains("not known"));
+    assert_eq!(preview.refusals.len(), 1);
+    let text = preview.to_string();
+    assert!(
+        text.contains("not known") && text.contains("would refuse   the noise cannot"),
+        "{text}"
+    );
 }
 
 #[test]

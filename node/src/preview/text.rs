@@ -106,8 +106,9 @@ pub(super) fn facts(preview: &Preview) -> Vec<(&'static str, String)> {
         ("records", format!("as they stood on {}", study.as_of)),
     ];
     facts.extend(cost(preview));
+    facts.extend(preview.refusals.iter().map(|text| ("would refuse", shown(text))));
     let policy = small.policy_min_cell.map_or_else(
-        || "no policy of this district was read".to_owned(),
+        || "this district has no policy.toml".to_owned(),
         |least| format!("this district's policy: {least}"),
     );
     let small = format!(

@@ -31,6 +31,8 @@ pub struct Preview {
     pub leaves: Vec<&'static str>,
     /// What does not.
     pub stays: Vec<&'static str>,
+    /// Why a round would be refused here, a sentence each; none when nothing is known against it.
+    pub refusals: Vec<String>,
     /// Rows that the study leaves out, a sentence each.
     pub left_out: Vec<String>,
     /// Over all cells, shown or not.

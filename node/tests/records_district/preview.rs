@@ -202,6 +202,18 @@ fn looking_spends_nothing_and_calls_nobody_while_the_node_runs() {
 }
 
 #[test]
+fn the_districts_own_policy_decides_with_the_study_which_cells_are_small() {
+    let desk = Desk::new("mode = \"exact\"");
+    let below = |desk: &Desk| {
+        let json: serde_json::Value = serde_json::from_str(&desk.text(&["--json"])).unwrap();
+        json["small"].to_string()
+    };
+    assert_eq!(below(&desk), r#"{"below":11,"policy_min_cell":null,"study_min_n":11}"#);
+    fs::write(desk.path("node/policy.toml"), "[floors]\nmin_cell = 20\n").unwrap();
+    assert_eq!(below(&desk), r#"{"below":20,"policy_min_cell":20,"study_min_n":11}"#);
+}
+
+#[test]
 fn the_page_is_private_and_whole() {
     let desk = Desk::new("mode = \"exact\"");
     let page = desk.path("page.html");
