@@ -236,11 +236,17 @@ impl Driver {
     /// Waits until every active district has answered, or the time is up.
     async fn gather(&mut self) -> Result<Ready, RunError> {
         let deadline = Instant::now() + self.run.gather;
-        let want = self.run.roster.active().count();
+        let mut want = self.run.roster.active().count();
         let mut announced: Ready = BTreeMap::new();
         let mut ready: Ready = BTreeMap::new();
         let mut refused: BTreeMap<DistrictId, String> = BTreeMap::new();
         loop {
+            if self.run.renew_roster(&self.hub) {
+                want = self.run.roster.active().count();
+                announced.clear();
+                ready.clear();
+                refused.clear();
+            }
             for (district, session) in self.hub.sessions() {
                 if announced.get(&district) != Some(&session) {
                     let announce =

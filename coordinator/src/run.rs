@@ -11,7 +11,7 @@ use flashlight_proto::release::{Release, ReleaseError, RoundFacts};
 use flashlight_proto::roster::{MemberState, Roster};
 use flashlight_proto::schools::{SchoolTable, SchoolsError};
 use flashlight_proto::secagg::{Abort, Chosen, Party, RoundId};
-use flashlight_proto::study::{Study, StudyError, study_digest};
+use flashlight_proto::study::{Mode, Study, StudyError, study_digest};
 use flashlight_proto::wire::{Directive, Ended, RunId, SCHOOLS_MAX, STUDY_MAX, pb};
 use flashlight_store::{StoreError, files};
 use rand_core::{Rng as _, UnwrapErr};
@@ -58,6 +58,9 @@ pub(crate) enum RunError {
     /// The study's numbers do not fit the districts that are ready.
     #[error("the cohort does not work out")]
     Cohort(#[source] Box<StudyError>),
+    /// The study asks for noise.
+    #[error("this version cannot add noise; it runs studies with mode = \"exact\" only")]
+    DpNotAvailable,
     /// Another run is under way.
     #[error("another run is under way; wait until it has ended")]
     InProgress,
@@ -102,6 +105,7 @@ impl RunError {
             Self::Schools { source, .. } => source.code(),
             Self::SchoolsHash { .. } => "schools_hash",
             Self::Layout(error) => error.code(),
+            Self::DpNotAvailable => "dp_not_available",
             Self::InProgress => "run_in_progress",
             Self::TooFewReady { .. } => "too_few_ready",
             Self::TooManyRecuts => "too_many_recuts",
@@ -144,6 +148,11 @@ pub(crate) struct ActiveRoster {
 }
 
 impl ActiveRoster {
+    fn of(hub: &Hub) -> Self {
+        let (roster, signed) = hub.roster();
+        Self { roster, hash: signed.hash() }
+    }
+
     pub(crate) fn active(&self) -> impl Iterator<Item = Party> {
         self.roster
             .members()
@@ -170,18 +179,29 @@ impl Run {
             .map_err(|source| RunError::Schools { file, source: Box::new(source) })?;
         let layout =
             Layout::derive(&study, &schools).map_err(|error| RunError::Layout(Box::new(error)))?;
-        let (roster, signed) = hub.roster();
+        if study.mode == Mode::Dp {
+            return Err(RunError::DpNotAvailable);
+        }
         Ok(Self {
             id: RunId(random()),
             study,
             schools,
             layout,
-            roster: ActiveRoster { roster, hash: signed.hash() },
+            roster: ActiveRoster::of(hub),
             gather: patience.gather,
             step: patience.step,
             study_toml,
             schools_csv,
         })
+    }
+
+    /// Takes the newest roster; whether it is another than before. Nodes that looked at the old one
+    /// have to look again.
+    pub(crate) fn renew_roster(&mut self, hub: &Hub) -> bool {
+        let newest = ActiveRoster::of(hub);
+        let changed = newest.hash != self.roster.hash;
+        self.roster = newest;
+        changed
     }
 
     fn offered(&self, hub: &Hub) -> Offered {

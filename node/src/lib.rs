@@ -12,6 +12,7 @@ mod indicators;
 pub mod journal;
 pub mod link;
 pub mod local;
+mod node;
 pub mod records;
 pub mod round;
 pub mod tls;
