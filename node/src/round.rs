@@ -169,7 +169,7 @@ impl Session {
         self.node.pause("prepare", "before").await;
         let result = match self.prepare(run, study).await {
             Ok(prepared) => Ok(prepared),
-            Err(StepError::Status(status)) => return Err(status),
+            Err(StepError::Status(status)) => return run_over(&status),
             Err(StepError::Refusal(refusal)) => Err(refusal),
         };
         let mut request = pb::PrepareRequest { run_id: run.0.to_vec(), ..Default::default() };
@@ -186,8 +186,13 @@ impl Session {
                 Outcome::Note(format!("does not take part in study {study}: {reason} ({code})"))
             }
         };
-        self.client.prepare(request).await?;
-        Ok(outcome)
+        match self.client.prepare(request).await {
+            Ok(_) => Ok(outcome),
+            Err(status) => {
+                self.prepared = None;
+                run_over(&status)
+            }
+        }
     }
 
     async fn prepare(&mut self, run: RunId, wanted: Digest) -> Result<Prepared, StepError> {
@@ -453,6 +458,15 @@ impl From<tonic::Status> for StepError {
     fn from(status: tonic::Status) -> Self {
         Self::Status(status)
     }
+}
+
+/// The hub's refusal of a call about a run, when it is one: the connection is still good. A node that
+/// reads its records longer than the hub waits comes too late, and that is no reason to hang up.
+fn run_over(status: &tonic::Status) -> Result<Outcome, tonic::Status> {
+    if status.metadata().get(CODE_KEY).is_none() {
+        return Err(status.clone());
+    }
+    Ok(Outcome::Note(format!("the run went on without this node: {}", status.message())))
 }
 
 fn out_of_step() -> StepError {
