@@ -35,7 +35,7 @@ const KEEPALIVE: Duration = Duration::from_secs(5);
 
 /// HTTP/2 flow control per stream: what a node may send before it is read. Small, so that uploads
 /// which wait for a place to be staged do not pile up in memory.
-const STREAM_WINDOW: u32 = 256 * 1024;
+const STREAM_WINDOW: u32 = 128 * 1024;
 
 /// Where the operator's commands reach the running coordinator.
 const SOCKET: &str = "operator.sock";

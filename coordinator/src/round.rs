@@ -10,14 +10,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use flashlight_proto::canonical::Digest;
 use flashlight_proto::identity::{DistrictId, Signature};
 use flashlight_proto::secagg::{
     Abort, Advertisement, CollectAcknowledgements, CollectConfirmations, CollectKeys,
     CollectMasked, CollectSeals, CollectUnmask, NoisySum, Party, Reject, RoundId, Seal, Staging,
     Step, Terms,
 };
-use flashlight_proto::wire::{Begin, Directive, Ended, RunId, pb};
+use flashlight_proto::wire::{Begin, Directive, Ended, RunId, one_line, pb};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
@@ -62,6 +61,8 @@ pub(crate) enum Event {
     Message { from: DistrictId, round: RoundId, message: Message, reply: Reply<()> },
     /// The first chunk of an upload is here.
     Upload { from: DistrictId, round: RoundId, reply: Reply<Staging> },
+    /// An upload broke off or broke the rules before it was whole.
+    Spoilt { from: DistrictId, round: RoundId, refused: Refused },
 }
 
 /// A message of one step.
@@ -236,11 +237,17 @@ impl Driver {
     /// Waits until every active district has answered, or the time is up.
     async fn gather(&mut self) -> Result<Ready, RunError> {
         let deadline = Instant::now() + self.run.gather;
-        let want = self.run.roster.active().count();
+        let mut want = self.run.roster.active().count();
         let mut announced: Ready = BTreeMap::new();
         let mut ready: Ready = BTreeMap::new();
         let mut refused: BTreeMap<DistrictId, String> = BTreeMap::new();
         loop {
+            if self.run.renew_roster(&self.hub) {
+                want = self.run.roster.active().count();
+                announced.clear();
+                ready.clear();
+                refused.clear();
+            }
             for (district, session) in self.hub.sessions() {
                 if announced.get(&district) != Some(&session) {
                     let announce =
@@ -337,11 +344,15 @@ impl Driver {
         let Phase::Acknowledgements(state) = phase else {
             return Err(Stop::Abort(RunError::HubStopped));
         };
-        let (state, sharers) = state.close()?;
-        if sharers != cohort {
-            let left_out = cohort.into_iter().filter(|one| !sharers.contains(one)).collect();
+        // Before `close`, which would end the run when more are left out than may drop: leaving
+        // districts out is still free.
+        let agreed = state.agreed();
+        let left_out: BTreeSet<_> =
+            cohort.iter().filter(|one| !agreed.contains(*one)).cloned().collect();
+        if !left_out.is_empty() {
             return Err(Stop::Recut(left_out, Step::Share));
         }
+        let (state, sharers) = state.close()?;
         self.open(state, round, &sharers, ready).await
     }
 
@@ -486,14 +497,7 @@ impl Driver {
                 }
                 let result = phase.accept(&from, message);
                 if let Err(refused) = &result {
-                    let Refused { code, reason } = refused;
-                    tracing::warn!(%round, district = %from, step = phase.word(), code, "refused");
-                    self.say(
-                        phase.word(),
-                        phase.have().len(),
-                        0,
-                        &format!("refused {from}: {reason}"),
-                    );
+                    self.report_refused(phase, round, &from, refused);
                 }
                 answer(reply, result);
             }
@@ -507,8 +511,17 @@ impl Driver {
                 };
                 answer(reply, result);
             }
+            Event::Spoilt { from, round: named, refused } if named == round => {
+                self.report_refused(phase, round, &from, &refused);
+            }
             event => refuse(event, "round_unknown", "this round is not open"),
         }
+    }
+
+    fn report_refused(&self, phase: &Phase, round: RoundId, from: &DistrictId, refused: &Refused) {
+        let Refused { code, reason } = refused;
+        tracing::warn!(%round, district = %from, step = phase.word(), code, "refused");
+        self.say(phase.word(), phase.have().len(), 0, &format!("refused {from}: {reason}"));
     }
 
     pub(crate) fn say(&self, step: &str, have: usize, want: usize, text: &str) {
@@ -517,7 +530,7 @@ impl Driver {
             step: step.to_owned(),
             have: count(have),
             want: count(want),
-            text: text.to_owned(),
+            text: one_line(text),
             ..pb::Progress::default()
         };
         if self.progress.try_send(line).is_err() {
@@ -550,13 +563,8 @@ fn answer<T>(reply: Reply<T>, result: Result<T, Refused>) {
 
 fn refuse(event: Event, code: &'static str, reason: &str) {
     match event {
-        Event::Prepared { .. } => {}
+        Event::Prepared { .. } | Event::Spoilt { .. } => {}
         Event::Message { reply, .. } => answer(reply, Err(Refused::new(code, reason))),
         Event::Upload { reply, .. } => answer(reply, Err(Refused::new(code, reason))),
     }
-}
-
-/// What the hub's journal says of a digest it is about to publish.
-pub(crate) fn hash_of(files: &[(String, Vec<u8>)], name: &str) -> Option<Digest> {
-    files.iter().find(|(file, _)| file == name).map(|(_, bytes)| Digest::of(bytes))
 }

@@ -11,15 +11,16 @@ use flashlight_proto::release::{Release, ReleaseError, RoundFacts};
 use flashlight_proto::roster::{MemberState, Roster};
 use flashlight_proto::schools::{SchoolTable, SchoolsError};
 use flashlight_proto::secagg::{Abort, Chosen, Party, RoundId};
-use flashlight_proto::study::{Study, StudyError, study_digest};
+use flashlight_proto::study::{Mode, Study, StudyError, study_digest};
 use flashlight_proto::wire::{Directive, Ended, RunId, SCHOOLS_MAX, STUDY_MAX, pb};
-use flashlight_store::{StoreError, files};
+use flashlight_store::files::{self, Draft};
+use flashlight_store::StoreError;
 use rand_core::{Rng as _, UnwrapErr};
 use tokio::sync::mpsc;
 
 use crate::hub::{Hub, Offered, now_ms};
 use crate::journal::Entry;
-use crate::round::{Driver, EVENT_QUEUE, Finished, Patience, hash_of};
+use crate::round::{Driver, EVENT_QUEUE, Finished, Patience};
 
 /// A run did not end in a release. Sorted by who can mend it.
 #[derive(Debug, thiserror::Error)]
@@ -58,6 +59,9 @@ pub(crate) enum RunError {
     /// The study's numbers do not fit the districts that are ready.
     #[error("the cohort does not work out")]
     Cohort(#[source] Box<StudyError>),
+    /// The study asks for noise.
+    #[error("this version cannot add noise; it runs studies with mode = \"exact\" only")]
+    DpNotAvailable,
     /// Another run is under way.
     #[error("another run is under way; wait until it has ended")]
     InProgress,
@@ -92,6 +96,12 @@ impl From<Abort> for RunError {
     }
 }
 
+impl From<ReleaseError> for RunError {
+    fn from(error: ReleaseError) -> Self {
+        Self::Release(Box::new(error))
+    }
+}
+
 impl RunError {
     /// The stable code.
     #[must_use]
@@ -102,6 +112,7 @@ impl RunError {
             Self::Schools { source, .. } => source.code(),
             Self::SchoolsHash { .. } => "schools_hash",
             Self::Layout(error) => error.code(),
+            Self::DpNotAvailable => "dp_not_available",
             Self::InProgress => "run_in_progress",
             Self::TooFewReady { .. } => "too_few_ready",
             Self::TooManyRecuts => "too_many_recuts",
@@ -127,14 +138,14 @@ impl RunError {
 /// One study on its way to a release.
 pub(crate) struct Run {
     pub(crate) id: RunId,
-    pub(crate) study: Study,
-    pub(crate) schools: SchoolTable,
-    pub(crate) layout: Layout,
+    pub(crate) study: Arc<Study>,
+    pub(crate) schools: Arc<SchoolTable>,
+    pub(crate) layout: Arc<Layout>,
     pub(crate) roster: ActiveRoster,
     pub(crate) gather: std::time::Duration,
     pub(crate) step: std::time::Duration,
-    study_toml: Vec<u8>,
-    schools_csv: Vec<u8>,
+    study_toml: Arc<Vec<u8>>,
+    schools_csv: Arc<Vec<u8>>,
 }
 
 /// The roster a run is bound to.
@@ -144,6 +155,11 @@ pub(crate) struct ActiveRoster {
 }
 
 impl ActiveRoster {
+    fn of(hub: &Hub) -> Self {
+        let (roster, signed) = hub.roster();
+        Self { roster, hash: signed.hash() }
+    }
+
     pub(crate) fn active(&self) -> impl Iterator<Item = Party> {
         self.roster
             .members()
@@ -170,18 +186,29 @@ impl Run {
             .map_err(|source| RunError::Schools { file, source: Box::new(source) })?;
         let layout =
             Layout::derive(&study, &schools).map_err(|error| RunError::Layout(Box::new(error)))?;
-        let (roster, signed) = hub.roster();
+        if study.mode == Mode::Dp {
+            return Err(RunError::DpNotAvailable);
+        }
         Ok(Self {
             id: RunId(random()),
-            study,
-            schools,
-            layout,
-            roster: ActiveRoster { roster, hash: signed.hash() },
+            study: Arc::new(study),
+            schools: Arc::new(schools),
+            layout: Arc::new(layout),
+            roster: ActiveRoster::of(hub),
             gather: patience.gather,
             step: patience.step,
-            study_toml,
-            schools_csv,
+            study_toml: Arc::new(study_toml),
+            schools_csv: Arc::new(schools_csv),
         })
+    }
+
+    /// Takes the newest roster; whether it is another than before. Nodes that looked at the old one
+    /// have to look again.
+    pub(crate) fn renew_roster(&mut self, hub: &Hub) -> bool {
+        let newest = ActiveRoster::of(hub);
+        let changed = newest.hash != self.roster.hash;
+        self.roster = newest;
+        changed
     }
 
     fn offered(&self, hub: &Hub) -> Offered {
@@ -191,8 +218,8 @@ impl Run {
         Offered {
             hash,
             signed: pb::SignedStudy {
-                study_toml: self.study_toml.clone(),
-                schools_csv: self.schools_csv.clone(),
+                study_toml: self.study_toml.to_vec(),
+                schools_csv: self.schools_csv.to_vec(),
                 signature: signature.as_bytes().to_vec(),
             },
         }
@@ -257,13 +284,13 @@ pub(crate) async fn run(
     result
 }
 
-/// Makes the release durable: journal, then files under a temporary name, then the rename.
+/// Makes the release durable: files under a temporary name, then the journal, then the rename.
 async fn publish(driver: &Driver, finished: Finished) -> Result<String, RunError> {
     let Driver { hub, run, .. } = driver;
     let Finished { terms, sum } = finished;
     driver.say("publish", 0, 0, "writing the release");
     for liar in sum.liars() {
-        let text = format!("district {liar} gave shares that do not open what it had sealed");
+        let text = format!("a share from district {liar} does not fit: it lied, or who dealt it did");
         driver.say("unmask", 0, 0, &text);
     }
     let authority = hub.authority();
@@ -281,24 +308,35 @@ async fn publish(driver: &Driver, finished: Finished) -> Result<String, RunError
         hub: authority.hub_key(),
         software: concat!("flashlight ", env!("CARGO_PKG_VERSION")).to_owned(),
     };
-    let to_run = |error| RunError::Release(Box::new(error));
-    let files = Release::build(&run.study, &run.schools, &run.layout, sum.words(), facts)
-        .and_then(|release| release.folder(authority.hub(), &run.study_toml, &run.schools_csv))
-        .map_err(to_run)?;
-    let release = hash_of(&files, "release.json").ok_or(RunError::HubStopped)?;
+    let [study_toml, schools_csv] = [&run.study_toml, &run.schools_csv].map(Arc::clone);
+    let (study, schools, layout) =
+        (Arc::clone(&run.study), Arc::clone(&run.schools), Arc::clone(&run.layout));
     let round = terms.round_id.to_string();
     // Two studies may share an id; no two rounds share theirs.
     let folder = format!("{}-{:04}-{}", run.study.id, terms.round_number, &round[..8]);
+    let path = hub.releases().join(&folder);
+    let mut draft = Draft::begin(&path)?;
+    let written = blocking(move || {
+        let release = Release::build(&study, &schools, &layout, sum.words(), facts)?;
+        let put = |name: &str, piece: &[u8]| draft.put(name, piece).map_err(RunError::from);
+        let hash = release.write_folder(authority.hub(), &study_toml, &schools_csv, put)?;
+        Ok::<_, RunError>((draft, hash))
+    });
+    let (draft, release) = written.await??;
     hub.record(&Entry::Publishing { round: round.clone(), folder: folder.clone(), release })?;
     hub.pause("publish", "before").await;
-    let path = hub.releases().join(&folder);
-    let borrowed: Vec<(&str, &[u8])> =
-        files.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice())).collect();
-    files::publish_folder(&path, &borrowed)?;
+    blocking(move || draft.publish()).await??;
     hub.pause("publish", "after").await;
     hub.record(&Entry::Published { round, folder, release })?;
     tell(driver, Some(terms.round_id), Some(release), "", "");
     Ok(path.display().to_string())
+}
+
+/// Work on a whole release: the districts' connections and the operator's progress go on beside it.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, RunError> {
+    tokio::task::spawn_blocking(work).await.map_err(|_| RunError::HubStopped)
 }
 
 /// Writes down why a run ended without a release, and tells the nodes.

@@ -106,15 +106,16 @@ impl DistrictService {
     /// Receives one upload into its staging area; nothing of it counts before it is whole.
     async fn stage(
         &self,
-        from: &DistrictId,
+        from: DistrictId,
         chunks: &mut Streaming<pb::MaskChunk>,
     ) -> Result<(RoundId, Staging), Status> {
         let first = next_chunk(chunks).await?.ok_or_else(|| {
             status(Code::InvalidArgument, "truncated", "mask: the upload held no chunk")
         })?;
         let round = wire::round_id(&first.round_id).map_err(|error| malformed(&error))?;
-        let from = from.clone();
-        let mut upload = self.ask(|reply| Event::Upload { from, round, reply }).await?;
+        let district = from.clone();
+        let opened = self.ask(|reply| Event::Upload { from: district, round, reply });
+        let mut upload = opened.await?;
         let mut chunk = Some(first);
         while let Some(pb::MaskChunk { round_id, index, words }) = chunk {
             if round_id != round.as_bytes() {
@@ -124,10 +125,21 @@ impl DistrictService {
                     "mask: a chunk of another round",
                 ));
             }
-            upload.chunk(index, &words).map_err(|reject| refused(reject.into()))?;
+            if let Err(reject) = upload.chunk(index, &words) {
+                let reject = Refused::from(reject);
+                self.spoilt(from, round, reject.clone()).await;
+                return Err(refused(reject));
+            }
             chunk = next_chunk(chunks).await?;
         }
         Ok((round, upload))
+    }
+
+    /// Tells the run of an upload that broke the rules; whether it hears of it changes nothing.
+    async fn spoilt(&self, from: DistrictId, round: RoundId, refused: Refused) {
+        if let Ok(events) = self.events() {
+            drop(timeout(ANSWER_WAIT, events.send(Event::Spoilt { from, round, refused })).await);
+        }
     }
 }
 
@@ -254,7 +266,7 @@ impl District for DistrictService {
         let busy = || status(Code::ResourceExhausted, "uploads_busy", "mask: no place to stage");
         let permit = timeout(UPLOAD_WAIT, uploads.acquire_owned()).await.map_err(|_| busy())?;
         let _permit = permit.map_err(|_| busy())?;
-        let (round, upload) = self.stage(&from, &mut chunks).await?;
+        let (round, upload) = self.stage(from.clone(), &mut chunks).await?;
         let message = Message::Mask(upload);
         self.ask(|reply| Event::Message { from, round, message, reply }).await?;
         Ok(Response::new(pb::Receipt {}))

@@ -14,6 +14,7 @@ pub mod journal;
 pub mod ledger;
 pub mod link;
 pub mod local;
+mod node;
 pub mod noise;
 pub mod preview;
 pub mod records;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use flashlight_proto::wire::pb::district_client::DistrictClient;
-use flashlight_proto::wire::{CODE_KEY, Directive, MESSAGE_MAX, pb};
+use flashlight_proto::wire::{CODE_KEY, Directive, MESSAGE_MAX, one_line, pb};
 use rand_core::{Rng as _, UnwrapErr};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -64,7 +64,7 @@ where
                     if let Some(shut_out) = shut_out(&status) {
                         return Err(shut_out);
                     }
-                    format!("the connection to the hub was lost: {}", status.message())
+                    one_line(&format!("the connection to the hub was lost: {}", status.message()))
                 }
             },
             Err(why) => why,
@@ -122,7 +122,7 @@ async fn listen(
     let acting = async {
         while let Some(directive) = directives.recv().await {
             if let Outcome::Note(line) = session.act(directive).await? {
-                tell(&line);
+                tell(&one_line(&line));
             }
         }
         std::future::pending::<Result<(), tonic::Status>>().await

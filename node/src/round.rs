@@ -5,185 +5,31 @@
 //! is durable before the message it stands for leaves; a contribution is masked at most once. A round
 //! is never resumed: a lost connection or a restart ends it.
 
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::sync::Arc;
+use std::time::Duration;
 
-use flashlight_proto::canonical::{Digest, Transcript};
+use flashlight_proto::canonical::Digest;
 use flashlight_proto::contribution::Contribution;
-use flashlight_proto::identity::{DistrictId, IdentityKey, IdentitySecret, Signature};
+use flashlight_proto::identity::{DistrictId, Signature};
 use flashlight_proto::layout::Layout;
 use flashlight_proto::roster::{MemberState, Roster, SignedRoster};
 use flashlight_proto::schools::SchoolTable;
 use flashlight_proto::secagg::{
-    Abort, Advertisement, Chosen, Confirmation, ExpectConfirmations, ExpectKeys, ExpectSeals,
+    Advertisement, Chosen, Confirmation, ExpectConfirmations, ExpectKeys, ExpectSeals,
     ExpectSharers, ExpectSurvivors, MaskedInput, Party, RoundId, Seal, Step, Terms, advertise,
 };
-use flashlight_proto::study::{Mode, Study, study_digest};
+use flashlight_proto::study::Study;
 use flashlight_proto::wire::pb::district_client::DistrictClient;
 use flashlight_proto::wire::{self, Begin, CODE_KEY, Directive, Ended, RunId, pb};
-use flashlight_store::pause::Pause;
 use getrandom::SysRng;
 use rand_core::UnwrapErr;
 use tonic::transport::Channel;
 
-use crate::journal::{Entry, Journal, accept_roster};
+use crate::journal::Entry;
+pub use crate::node::{Contribute, Node, Question, Refusal, now_ms};
 
 /// Longest wait for the answer to one call.
 const CALL_WAIT: Duration = Duration::from_secs(360);
-
-/// Why this node does not take part, or no longer: a stable code and a sentence for people.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal {
-    /// Stable.
-    pub code: &'static str,
-    /// For people; no student value, name or id.
-    pub reason: String,
-}
-
-impl Refusal {
-    /// A refusal.
-    pub fn new(code: &'static str, reason: impl Into<String>) -> Self {
-        Self { code, reason: reason.into() }
-    }
-}
-
-impl From<Abort> for Refusal {
-    fn from(abort: Abort) -> Self {
-        Self::new(abort.code(), abort.to_string())
-    }
-}
-
-/// What a study asks of the records, once everything public about it has been checked.
-#[derive(Clone, Copy)]
-pub struct Question<'a> {
-    /// The study, signed by the hub.
-    pub study: &'a Study,
-    /// The public school table that came with it.
-    pub schools: &'a SchoolTable,
-    /// The layout this node derived from both.
-    pub layout: &'a Layout,
-    /// Who this node is.
-    pub district: &'a DistrictId,
-}
-
-/// Where contributions come from: the district's folder, or a bench's made-up words.
-pub type Contribute =
-    Box<dyn Fn(Question<'_>) -> Result<Contribution, Refusal> + Send + Sync + 'static>;
-
-/// An enrolled node with its keys and its journal.
-pub struct Node {
-    /// Signs this district's messages.
-    pub identity: IdentitySecret,
-    /// Who we are in the roster.
-    pub district: DistrictId,
-    /// Signs rosters and studies.
-    pub hub_key: IdentityKey,
-    /// Whether this district has allowed sums without noise.
-    pub allow_exact: bool,
-    /// Where contributions come from.
-    pub contribute: Contribute,
-    /// The truth about what this node did.
-    pub journal: Mutex<Journal>,
-    /// Where a test stops this node.
-    pub pause: Pause,
-}
-
-/// Milliseconds since 1970. The clock is read here and nowhere below.
-#[must_use]
-pub fn now_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
-}
-
-impl Node {
-    /// Reads or changes the journal.
-    fn with_journal<T>(&self, work: impl FnOnce(&mut Journal) -> T) -> T {
-        work(&mut self.journal.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    /// Makes an entry durable. Nothing that depends on it may leave before this returns.
-    fn record(&self, entry: &Entry) -> Result<(), Refusal> {
-        let appended = self.with_journal(|journal| journal.append(entry, now_ms()));
-        appended.map(|_| ()).map_err(|error| Refusal::new(error.code(), error.to_string()))
-    }
-
-    fn latest(&self, key: &str) -> Result<Option<Entry>, Refusal> {
-        let found = self.with_journal(|journal| journal.latest(key));
-        let found = found.map_err(|error| Refusal::new(error.code(), error.to_string()))?;
-        Ok(found.map(|recorded| recorded.entry))
-    }
-
-    /// The head of the journal, salted by a signature only this node can make: it commits to the
-    /// journal without telling what is in it.
-    fn ledger_head(&self) -> Digest {
-        let head = self.with_journal(|journal| journal.head());
-        let digest =
-            Transcript::new("flashlight/ledger-head/v1").u64(head.seq).bytes(&head.hash).finish();
-        Digest::of(self.identity.sign(&digest).as_bytes())
-    }
-
-    /// Stops here if a test asked for it.
-    async fn pause(&self, step: &str, point: &str) {
-        if self.pause.is_at(step, point) {
-            std::future::pending::<()>().await;
-        }
-    }
-
-    /// Takes the hub's newest roster, unless it contradicts what this node has seen before.
-    fn accept_roster(&self, signed: &SignedRoster) -> Result<Roster, Refusal> {
-        let key = self.identity.public();
-        let accepted = self.with_journal(|journal| {
-            accept_roster(journal, &self.hub_key, &self.district, &key, signed, now_ms())
-        });
-        accepted.map_err(|error| {
-            let cause = std::error::Error::source(&error).map(|source| format!(": {source}"));
-            let reason = format!("{error}{}; {}", cause.unwrap_or_default(), error.hint());
-            Refusal::new(error.code(), reason)
-        })
-    }
-
-    /// Checks a study as it came, before any record is read for it.
-    fn accept_study(
-        &self,
-        wanted: Digest,
-        signed: &pb::SignedStudy,
-    ) -> Result<(Study, SchoolTable, Layout), Refusal> {
-        let bad = |code, text: String| Refusal::new(code, text);
-        let hashes = (Digest::of(&signed.study_toml), Digest::of(&signed.schools_csv));
-        if hashes.0 != wanted {
-            return Err(bad("study_hash", "the study is not the one announced".to_owned()));
-        }
-        let signature = Signature::try_from(&signed.signature[..]);
-        signature
-            .and_then(|signature| {
-                self.hub_key.verify(&study_digest(hashes.0, hashes.1), &signature)
-            })
-            .map_err(|_| bad("study_signature", "the hub did not sign this study".to_owned()))?;
-        let study = Study::parse(&signed.study_toml)
-            .map_err(|error| bad(error.code(), error.to_string()))?;
-        if study.schools.sha256 != hashes.1 {
-            let text = "the school table is not the one the study names";
-            return Err(bad("schools_hash", text.to_owned()));
-        }
-        let schools = SchoolTable::parse(&signed.schools_csv)
-            .map_err(|error| bad(error.code(), error.to_string()))?;
-        match study.mode {
-            Mode::Exact if !self.allow_exact => {
-                let text = "the study is exact (no noise) and this district has not allowed that; \
-                            start the node with --allow-exact to take part";
-                return Err(bad("exact_not_allowed", text.to_owned()));
-            }
-            Mode::Dp => {
-                let text = "this version cannot add noise; it takes part in exact studies only";
-                return Err(bad("dp_not_available", text.to_owned()));
-            }
-            Mode::Exact => {}
-        }
-        let layout = Layout::derive(&study, &schools)
-            .map_err(|error| bad(error.code(), error.to_string()))?;
-        Ok((study, schools, layout))
-    }
-}
 
 /// A study this node is ready for.
 struct Prepared {
@@ -323,7 +169,7 @@ impl Session {
         self.node.pause("prepare", "before").await;
         let result = match self.prepare(run, study).await {
             Ok(prepared) => Ok(prepared),
-            Err(StepError::Status(status)) => return Err(status),
+            Err(StepError::Status(status)) => return run_over(&status),
             Err(StepError::Refusal(refusal)) => Err(refusal),
         };
         let mut request = pb::PrepareRequest { run_id: run.0.to_vec(), ..Default::default() };
@@ -340,8 +186,13 @@ impl Session {
                 Outcome::Note(format!("does not take part in study {study}: {reason} ({code})"))
             }
         };
-        self.client.prepare(request).await?;
-        Ok(outcome)
+        match self.client.prepare(request).await {
+            Ok(_) => Ok(outcome),
+            Err(status) => {
+                self.prepared = None;
+                run_over(&status)
+            }
+        }
     }
 
     async fn prepare(&mut self, run: RunId, wanted: Digest) -> Result<Prepared, StepError> {
@@ -607,6 +458,15 @@ impl From<tonic::Status> for StepError {
     fn from(status: tonic::Status) -> Self {
         Self::Status(status)
     }
+}
+
+/// The hub's refusal of a call about a run, when it is one: the connection is still good. A node that
+/// reads its records longer than the hub waits comes too late, and that is no reason to hang up.
+fn run_over(status: &tonic::Status) -> Result<Outcome, tonic::Status> {
+    if status.metadata().get(CODE_KEY).is_none() {
+        return Err(status.clone());
+    }
+    Ok(Outcome::Note(format!("the run went on without this node: {}", status.message())))
 }
 
 fn out_of_step() -> StepError {

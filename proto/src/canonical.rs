@@ -35,6 +35,23 @@ impl Digest {
     }
 }
 
+/// A [`Digest::of`] over bytes that come in pieces.
+pub(crate) struct Pieces(Context);
+
+impl Pieces {
+    pub(crate) fn new() -> Self {
+        Self(Context::new(&SHA256))
+    }
+
+    pub(crate) fn update(&mut self, piece: &[u8]) {
+        self.0.update(piece);
+    }
+
+    pub(crate) fn finish(self) -> Digest {
+        Digest::finish(self.0)
+    }
+}
+
 impl From<[u8; 32]> for Digest {
     fn from(bytes: [u8; 32]) -> Self {
         Self(bytes)

@@ -192,14 +192,20 @@ fn strings(list: &[DistrictId]) -> Vec<String> {
     list.iter().map(ToString::to_string).collect()
 }
 
-/// Cuts a text for people to [`REASON_MAX`] bytes on a character border.
+/// A text in which the other side had a say, for a terminal: control characters become spaces.
+#[must_use]
+pub fn one_line(text: &str) -> String {
+    text.chars().map(|one| if one.is_control() { ' ' } else { one }).collect()
+}
+
+/// A reason for people: [`one_line`], cut to [`REASON_MAX`] bytes on a character border.
 #[must_use]
 pub fn reason(text: &str) -> String {
     let mut end = text.len().min(REASON_MAX);
     while !text.is_char_boundary(end) {
         end -= 1;
     }
-    text[..end].to_owned()
+    one_line(&text[..end])
 }
 
 impl TryFrom<pb::Advertisement> for Advertisement {
@@ -562,6 +568,11 @@ mod tests {
         let mut wire = pb::BeginAdvertise::from(begin());
         wire.cohort = vec!["A".to_owned(); MAX_NODES + 1];
         assert_eq!(Begin::try_from(wire).map_err(|error| error.field), Err("cohort"));
+    }
+
+    #[test]
+    fn a_reason_cannot_steer_a_terminal() {
+        assert_eq!(reason("a\u{1b}[2Jb\nc"), "a [2Jb c");
     }
 
     #[test]

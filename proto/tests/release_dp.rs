@@ -261,7 +261,9 @@ fn small_or_wide_cells_are_marked_as_dominated_by_noise() {
     let widest = (0..5).map(sd_n).fold(0.0, f64::max);
     #[expect(clippy::cast_possible_truncation, reason = "a few hundred")]
     let few = (11.0 + Z99 * widest).ceil() as i64 + 5;
-    for (n, many) in [(few, false), (8_000, true)] {
+    let mut only_wide = [false; 5];
+    // 83 and 100: n is good enough, and a share, or a mean, is not.
+    for (n, many) in [(few, false), (83, false), (100, false), (8_000, true)] {
         for (table, outcome) in firsts(&draft, &sums(&draft, n, 0)).iter().enumerate() {
             let one = shown(outcome);
             let wide = match table {
@@ -271,9 +273,11 @@ fn small_or_wide_cells_are_marked_as_dominated_by_noise() {
             };
             let share = sd_n(table) / small(n) > 0.1;
             assert_eq!(one.noise_dominated, wide || share, "{n} table {table}: {one:?}");
+            only_wide[table] |= wide && !share;
             assert!(!(many && one.noise_dominated), "{n} table {table}: {one:?}");
         }
     }
+    assert_eq!(only_wide, [false, true, true, true, true]);
     let few = firsts(&draft, &sums(&draft, few, 0));
     assert!(few.iter().any(|outcome| shown(outcome).noise_dominated));
 }

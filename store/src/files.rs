@@ -83,45 +83,100 @@ pub fn read_limited(path: &Path, max_bytes: u64) -> Result<Vec<u8>, StoreError> 
     Ok(bytes)
 }
 
-/// Publishes a folder of files, whole or not at all: each file is written and synced under a
-/// temporary folder name, then the folder is renamed to `final_path` and its parent is synced.
+/// Publishes a folder of files, whole or not at all, as [`Draft`] does.
+///
+/// # Errors
+/// Those of [`Draft`].
+pub fn publish_folder(final_path: &Path, files: &[(&str, &[u8])]) -> Result<(), StoreError> {
+    let mut draft = Draft::begin(final_path)?;
+    for (name, bytes) in files {
+        draft.put(name, bytes)?;
+        draft.close()?;
+    }
+    draft.publish()
+}
+
+/// A folder of files that will be published whole or not at all: each file is written and synced
+/// under a temporary folder name, then the folder is renamed to its final one and its parent is
+/// synced. Dropped before that, it is removed.
 ///
 /// Readable by everyone the umask allows. Nothing is ever overwritten: an *empty* folder that another
 /// process makes at the same moment is the only thing that can be replaced.
-///
-/// # Errors
-/// `already_exists` when there is anything at `final_path`; `file_name` for a name that is not a plain
-/// file name, begins with a dot or comes twice; `disk_full` or `io`: nothing is published. Only an
-/// `io` error for "sync" may come after the folder took its place.
-pub fn publish_folder(final_path: &Path, files: &[(&str, &[u8])]) -> Result<(), StoreError> {
-    let mut names = BTreeSet::new();
-    for (name, _) in files {
-        let plain =
-            !name.is_empty() && !name.starts_with('.') && !name.contains(['/', '\\', ':', '\0']);
-        if !plain || !names.insert(name) {
-            return Err(StoreError::Name { name: (*name).to_owned() });
+#[derive(Debug)]
+pub struct Draft {
+    partial: PathBuf,
+    final_path: PathBuf,
+    names: BTreeSet<String>,
+    open: Option<(String, PathBuf, File)>,
+}
+
+impl Draft {
+    /// Starts a folder that will be `final_path`.
+    ///
+    /// # Errors
+    /// `already_exists` when there is anything at `final_path`; `disk_full` or `io`.
+    pub fn begin(final_path: &Path) -> Result<Self, StoreError> {
+        match fs::symlink_metadata(final_path) {
+            Ok(_) => return Err(StoreError::Exists { path: final_path.to_path_buf() }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(StoreError::io("publish", final_path, error)),
         }
+        let (partial, ()) = fresh(final_path, |partial| fs::create_dir(partial))?;
+        let (final_path, names) = (final_path.to_path_buf(), BTreeSet::new());
+        Ok(Self { partial, final_path, names, open: None })
     }
-    let exists = || StoreError::Exists { path: final_path.to_path_buf() };
-    match fs::symlink_metadata(final_path) {
-        Ok(_) => return Err(exists()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(error) => return Err(StoreError::io("publish", final_path, error)),
+
+    /// Appends bytes to the file `name`; a file is whole when another is named.
+    ///
+    /// # Errors
+    /// `file_name` for a name that is not a plain file name, begins with a dot or comes back after
+    /// another; `disk_full` or `io`.
+    pub fn put(&mut self, name: &str, bytes: &[u8]) -> Result<(), StoreError> {
+        if self.open.as_ref().is_none_or(|(open, ..)| open != name) {
+            self.close()?;
+            let plain = !name.is_empty()
+                && !name.starts_with('.')
+                && !name.contains(['/', '\\', ':', '\0']);
+            if !plain || !self.names.insert(name.to_owned()) {
+                return Err(StoreError::Name { name: name.to_owned() });
+            }
+            let path = self.partial.join(name);
+            let file = File::create_new(&path).map_err(StoreError::at("create", &path))?;
+            self.open = Some((name.to_owned(), path, file));
+        }
+        let Some((_, path, file)) = &mut self.open else { return Ok(()) };
+        file.write_all(bytes).map_err(StoreError::at("write", path))
     }
-    let (partial, ()) = fresh(final_path, |partial| fs::create_dir(partial))?;
-    let published = fill_folder(&partial, files).and_then(|()| {
-        fs::rename(&partial, final_path).map_err(|error| match error.kind() {
+
+    fn close(&mut self) -> Result<(), StoreError> {
+        let Some((_, path, file)) = self.open.take() else { return Ok(()) };
+        file.sync_all().map_err(StoreError::at("sync", &path))
+    }
+
+    /// Gives the folder its final name.
+    ///
+    /// # Errors
+    /// `already_exists` when something took that name meanwhile; `disk_full` or `io`: nothing is
+    /// published. Only an `io` error for "sync" may come after the folder took its place.
+    pub fn publish(mut self) -> Result<(), StoreError> {
+        self.close()?;
+        sync_dir(&self.partial)?;
+        let final_path = &self.final_path;
+        fs::rename(&self.partial, final_path).map_err(|error| match error.kind() {
             io::ErrorKind::AlreadyExists
             | io::ErrorKind::DirectoryNotEmpty
-            | io::ErrorKind::NotADirectory => exists(),
+            | io::ErrorKind::NotADirectory => StoreError::Exists { path: final_path.clone() },
             _ => StoreError::io("publish", final_path, error),
-        })
-    });
-    if published.is_err() {
-        let _ = fs::remove_dir_all(&partial);
+        })?;
+        sync_parent(final_path)
     }
-    published?;
-    sync_parent(final_path)
+}
+
+impl Drop for Draft {
+    fn drop(&mut self) {
+        // Gone already when it was published.
+        let _ = fs::remove_dir_all(&self.partial);
+    }
 }
 
 /// Removes the temporary files and folders that a crash left in `dir`; returns how many. Call it at
@@ -208,13 +263,4 @@ fn is_partial(name: &str) -> bool {
 fn fill(mut file: &File, path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     file.write_all(bytes).map_err(StoreError::at("write", path))?;
     file.sync_all().map_err(StoreError::at("sync", path))
-}
-
-fn fill_folder(dir: &Path, files: &[(&str, &[u8])]) -> Result<(), StoreError> {
-    for (name, bytes) in files {
-        let path = dir.join(name);
-        let file = File::create_new(&path).map_err(StoreError::at("create", &path))?;
-        fill(&file, &path, bytes)?;
-    }
-    sync_dir(dir)
 }

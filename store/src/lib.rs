@@ -27,6 +27,7 @@
 //! The format of a line, and how to verify a journal with a shell and `sha256sum`, is in
 //! `src/line.rs`. Time is always an argument. [`files`] holds the other durable writes: private files
 //! and published folders.
+#![forbid(unsafe_code)]
 
 mod error;
 pub mod files;

@@ -55,6 +55,7 @@
 //!     drop(node.unmask(signed));
 //! }
 //! ```
+#![forbid(unsafe_code)]
 #![allow(
     clippy::expect_used,
     clippy::missing_panics_doc,

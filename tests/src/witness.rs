@@ -194,7 +194,7 @@ pub fn seal(
     (from, to): (&DistrictId, &DistrictId),
     shares: [&[u8; SHARE_BYTES]; 2],
 ) -> Vec<u8> {
-    let mut bytes = shares.concat();
+    let mut bytes = shares.map(|share| &share[..]).concat();
     let aad = Aad::from(associated(ctx, (from, to)));
     aead(key)
         .seal_in_place_append_tag(Nonce::assume_unique_for_key([0; 12]), aad, &mut bytes)

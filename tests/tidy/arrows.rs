@@ -6,7 +6,7 @@ use std::process::Command;
 use serde_json::Value;
 
 use crate::report;
-use crate::tree::{file, root};
+use crate::tree::{FILES, file, root};
 
 /// One dependency as a manifest names it.
 struct Arrow {
@@ -102,16 +102,22 @@ fn proto_depends_on_nothing_that_does_io_or_draws_randomness() {
     report("what both sides must agree on is pure", &breaches);
 }
 
+/// The folders of the workspace's crates.
+fn members() -> Vec<String> {
+    let members = &manifest("Cargo.toml")["workspace"]["members"];
+    let members = members.as_array().unwrap().iter();
+    members.map(|member| member.as_str().unwrap().to_owned()).collect()
+}
+
+fn manifest(path: &str) -> toml::Table {
+    file(path).text.parse().unwrap()
+}
+
 #[test]
 fn every_crate_takes_the_lints_of_the_workspace() {
-    let manifest = |path: &str| file(path).text.parse::<toml::Table>().unwrap();
-    let root = manifest("Cargo.toml");
-    let lint = root["workspace"]["lints"]["rust"]["unsafe_code"].as_str();
-    assert_eq!(lint, Some("forbid"), "unsafe code is forbidden in the whole workspace");
-    let members = root["workspace"]["members"].as_array().unwrap();
-    let breaches: Vec<String> = members
+    let breaches: Vec<String> = members()
         .iter()
-        .map(|member| format!("{}/Cargo.toml", member.as_str().unwrap()))
+        .map(|member| format!("{member}/Cargo.toml"))
         .filter(|path| {
             let own = manifest(path);
             let lints = own.get("lints").and_then(|lints| lints.get("workspace"));
@@ -119,4 +125,19 @@ fn every_crate_takes_the_lints_of_the_workspace() {
         })
         .collect();
     report("`[lints] workspace = true` is missing", &breaches);
+}
+
+#[test]
+fn no_crate_can_hold_unsafe_code() {
+    let lint = &manifest("Cargo.toml")["workspace"]["lints"]["rust"]["unsafe_code"];
+    assert_eq!(lint.as_str(), Some("forbid"), "the workspace forbids it");
+    let roots = |member: &String| [format!("{member}/src/lib.rs"), format!("{member}/src/main.rs")];
+    let paths: Vec<String> = members().iter().flat_map(roots).collect();
+    let breaches: Vec<String> = FILES
+        .iter()
+        .filter(|one| paths.contains(&one.path))
+        .filter(|one| !one.text.contains("#![forbid(unsafe_code)]"))
+        .map(|one| one.path.clone())
+        .collect();
+    report("`#![forbid(unsafe_code)]` is missing", &breaches);
 }

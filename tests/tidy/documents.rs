@@ -100,3 +100,63 @@ fn every_section_that_is_named_is_there() {
     }
     report("a section that the document does not have", &breaches);
 }
+
+/// The words in backticks of a document's prose.
+fn quoted(file: &File) -> impl Iterator<Item = (usize, &str)> {
+    prose(file)
+        .flat_map(|(at, line)| line.split('`').skip(1).step_by(2).map(move |word| (at, word)))
+}
+
+#[test]
+fn every_test_that_a_document_names_is_there() {
+    let is_name = |word: &str| {
+        let letters = word.bytes().all(|byte| byte == b'_' || byte.is_ascii_alphanumeric());
+        letters && word.matches('_').count() >= 4
+    };
+    let is_there = |name: &str| {
+        let line = format!("fn {name}(");
+        ending(".rs").any(|source| source.text.contains(&line))
+    };
+    let mut breaches = Vec::new();
+    for file in ending(".md").filter(|file| file.path.starts_with("docs/")) {
+        let named = quoted(file).filter(|(_, word)| is_name(word));
+        let missing = named.filter(|(_, word)| !is_there(word));
+        breaches.extend(missing.map(|(at, word)| format!("{}:{at}: {word}", file.path)));
+    }
+    report("an invariant rests on a test that is not there", &breaches);
+}
+
+#[test]
+fn every_source_file_that_a_document_names_is_there() {
+    let is_there = |name: &str| {
+        let end = format!("/{}", name.trim_start_matches('/'));
+        let folder = format!("{}/", end.trim_end_matches('/'));
+        FILES.iter().any(|file| {
+            let path = format!("/{}", file.path);
+            if name.ends_with('/') { path.contains(&folder) } else { path.ends_with(&end) }
+        })
+    };
+    let is_path = |word: &str| {
+        let letters = |byte: u8| byte.is_ascii_alphanumeric() || b"_/.-".contains(&byte);
+        let ours = ["node/", "coordinator/", "proto/", "store/", "tests/", "deploy/", "docs/"];
+        let rust = word.ends_with(".rs");
+        word.bytes().all(letters) && (rust || ours.iter().any(|crate_| word.starts_with(crate_)))
+    };
+    let mut breaches = Vec::new();
+    for file in ending(".md").filter(|file| file.path.starts_with("docs/")) {
+        let missing = quoted(file).filter(|(_, word)| is_path(word)).filter(|(_, word)| {
+            let folder = format!("{}/", word.trim_end_matches('/'));
+            !is_there(word) && !is_there(&folder)
+        });
+        breaches.extend(missing.map(|(at, word)| format!("{}:{at}: {word}", file.path)));
+    }
+    report("a file that is not there", &breaches);
+}
+
+#[test]
+fn the_first_check_of_ci_is_the_test_command_of_the_readme() {
+    let first = file(".ci/run").text.lines().find_map(|line| line.strip_prefix("run ")).unwrap();
+    let readme = file("README.md");
+    let is_there = readme.text.lines().any(|line| line.trim() == first);
+    assert!(is_there, "README.md has no line `{first}`");
+}

@@ -13,16 +13,17 @@ const LONG: [(&str, usize); 0] = [];
 
 /// Where generated messages may be named: the conversions, the rpcs of each side, and what hands them
 /// on unread.
-const GENERATED: [&str; 9] = [
+const GENERATED: [&str; 10] = [
     "coordinator/src/cli.rs", // the operator's calls, and the services it starts
     "coordinator/src/hub.rs", // the queues to the districts
     "coordinator/src/round.rs", // progress lines; shares, whose place only the round knows
     "coordinator/src/run.rs", // progress lines; the signed study as it is handed out
     "coordinator/src/service.rs", // the rpcs
     "node/src/enroll.rs",     // the one call of a node without a certificate
-    "node/src/link.rs",       // the stream of directives
-    "node/src/round.rs",      // a district's calls
-    "proto/src/wire.rs",      // the conversions
+    "node/src/link.rs",
+    "node/src/node.rs",  // the study as it came       // the stream of directives
+    "node/src/round.rs", // a district's calls
+    "proto/src/wire.rs", // the conversions
 ];
 
 /// Where something may be written out by serde.

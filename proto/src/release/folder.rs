@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::{Cell, Frame, Outcome, Parameters, Release, ReleaseError, RoundFacts};
 use crate::{
-    canonical::Digest,
+    canonical::{Digest, Pieces},
     identity::{IdentityKey, IdentitySecret, Signature},
     layout::Layout,
     schools::SchoolTable,
@@ -31,6 +31,9 @@ pub const FOLDER_FILES: [&str; 9] =
 /// DER of a SubjectPublicKeyInfo for Ed25519 up to the 32 key bytes (RFC 8410 §4).
 const SPKI_PREFIX: [u8; 12] = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0];
 
+/// Where the pieces of one file go.
+type Put<'a, E> = &'a mut dyn FnMut(&[u8]) -> Result<(), E>;
+
 impl Release {
     /// The files of the release folder, by name, signed by the hub.
     ///
@@ -43,23 +46,60 @@ impl Release {
         study_toml: &[u8],
         schools_csv: &[u8],
     ) -> Result<Vec<(String, Vec<u8>)>, ReleaseError> {
-        if hub.public() != self.parameters.hub {
-            return Err(ReleaseError::HubKey);
+        let mut files: BTreeMap<&'static str, Vec<u8>> = BTreeMap::new();
+        self.write_folder(hub, study_toml, schools_csv, |name, piece| {
+            files.entry(name).or_default().extend_from_slice(piece);
+            Ok::<_, ReleaseError>(())
+        })?;
+        Ok(files.into_iter().map(|(name, bytes)| (name.to_owned(), bytes)).collect())
+    }
+
+    /// The same, without the files ever being in memory: `put` takes them in pieces, one file after
+    /// the other, each named with its every piece. Returns the SHA-256 of `release.json`.
+    ///
+    /// # Errors
+    /// As [`Release::folder`], and those of `put`.
+    pub fn write_folder<E: From<ReleaseError>>(
+        &self,
+        hub: &IdentitySecret,
+        study_toml: &[u8],
+        schools_csv: &[u8],
+        mut put: impl FnMut(&'static str, &[u8]) -> Result<(), E>,
+    ) -> Result<Digest, E> {
+        let key = self.parameters.hub;
+        if hub.public() != key {
+            return Err(ReleaseError::HubKey.into());
         }
-        let mut files = self.derived_files()?;
-        for (name, bytes, hash) in [
+        for (file, bytes, hash) in [
             (STUDY, study_toml, self.study_hash()),
             (SCHOOLS, schools_csv, self.parameters.schools_hash()),
         ] {
             if Digest::of(bytes) != hash {
-                return Err(ReleaseError::File { file: name });
+                return Err(ReleaseError::File { file }.into());
             }
-            files.insert(name, bytes.to_vec());
         }
-        let sums = sums(files.iter().map(|(name, bytes)| (*name, bytes.as_slice())));
-        files.insert(SIGNATURE, hub.sign_bytes(&sums).as_bytes().to_vec());
-        files.insert(SUMS, sums);
-        Ok(files.into_iter().map(|(name, bytes)| (name.to_owned(), bytes)).collect())
+        let mut sums = String::new();
+        let mut file = |name, write: &dyn Fn(Put<'_, E>) -> Result<(), E>| {
+            let mut pieces = Pieces::new();
+            write(&mut |piece| {
+                pieces.update(piece);
+                put(name, piece)
+            })?;
+            let digest = pieces.finish();
+            sums.push_str(&sum_line(name, digest));
+            Ok::<_, E>(digest)
+        };
+        // In the order of their names, as `sha256sum *` would list them.
+        file(VERIFY, &|put| put(&instructions(key)))?;
+        file(HUB_KEY, &|put| put(&pem(key)))?;
+        file(PARAMETERS, &|put| put(&self.parameters_json()?))?;
+        let release = file(RELEASE, &|put| self.write_release_json(put))?;
+        file(SCHOOLS, &|put| put(schools_csv))?;
+        file(STUDY, &|put| put(study_toml))?;
+        file(TABLES, &|put| self.write_tables_csv(put))?;
+        put(SUMS, sums.as_bytes())?;
+        put(SIGNATURE, hub.sign_bytes(sums.as_bytes()).as_bytes())?;
+        Ok(release)
     }
 
     /// The files that follow from the release alone.
@@ -243,7 +283,7 @@ fn check_signature(
         return Err(VerifyError::Sums);
     }
     for (line, name) in lines.into_iter().zip(summed) {
-        if line != sum_line(name, &files[name]).as_bytes() {
+        if line != sum_line(name, Digest::of(&files[name])).as_bytes() {
             let named = line.ends_with(format!("  {name}\n").as_bytes());
             return Err(if named {
                 VerifyError::Changed { file: name }
@@ -286,13 +326,9 @@ fn unreadable(file: &'static str, error: impl std::fmt::Display) -> VerifyError 
     VerifyError::Unreadable { file, what: error.to_string() }
 }
 
-/// The lines `sha256sum` prints, in order of file name.
-fn sums<'a>(files: impl Iterator<Item = (&'a str, &'a [u8])>) -> Vec<u8> {
-    files.map(|(name, bytes)| sum_line(name, bytes)).collect::<String>().into_bytes()
-}
-
-fn sum_line(name: &str, bytes: &[u8]) -> String {
-    format!("{}  {name}\n", Digest::of(bytes))
+/// The line `sha256sum` prints.
+fn sum_line(name: &str, digest: Digest) -> String {
+    format!("{digest}  {name}\n")
 }
 
 /// An Ed25519 public key as SubjectPublicKeyInfo in PEM.

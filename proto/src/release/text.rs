@@ -1,6 +1,7 @@
 //! A release as bytes: `release.json`, `tables.csv`, `parameters.json`. The same release gives the
 //! same bytes, so that a reader can make them again and compare.
 
+use std::convert::Infallible;
 use std::fmt::Write as _;
 
 use serde::Serialize;
@@ -17,6 +18,35 @@ const HEADER_DP: &str = "table,indicator,test,preset,year,by,level,grade,family,
     value,sd,low,high,n,sd_n,noise_dominated,noisy_num,noisy_rest,noisy_n,n_scale_bits,noisy_sum,\
     sum_scale_bits,units_per_point,guarantee\n";
 
+/// Bytes of a piece, about: what is made of a file at a time.
+const PIECE: usize = 64 * 1024;
+
+/// Text on its way out in pieces.
+struct Pieces<F> {
+    text: String,
+    out: F,
+}
+
+impl<E, F: FnMut(&[u8]) -> Result<(), E>> Pieces<F> {
+    fn new(out: F) -> Self {
+        Self { text: String::new(), out }
+    }
+
+    /// Lets a full piece go.
+    fn flow(&mut self) -> Result<(), E> {
+        if self.text.len() < PIECE {
+            return Ok(());
+        }
+        let sent = (self.out)(self.text.as_bytes());
+        self.text.clear();
+        sent
+    }
+
+    fn finish(mut self) -> Result<(), E> {
+        (self.out)(self.text.as_bytes())
+    }
+}
+
 impl Release {
     /// `release.json`: parameters and cells, one cell a line, ending in a newline. A shown cell has
     /// `value` and `n` with the integers they come from (`num` of `n`, or `sum` in grid units over
@@ -27,8 +57,20 @@ impl Release {
     /// # Errors
     /// [`ReleaseError::Json`] when it cannot be written.
     pub fn release_json(&self) -> Result<Vec<u8>, ReleaseError> {
+        let mut json = Vec::new();
+        self.write_release_json(collect::<ReleaseError>(&mut json))?;
+        Ok(json)
+    }
+
+    /// The same in pieces: a release of many cells need not be in memory as text.
+    pub(super) fn write_release_json<E: From<ReleaseError>>(
+        &self,
+        out: impl FnMut(&[u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
         let fail = |_| ReleaseError::Json;
-        let mut json = String::from("{\n");
+        let mut pieces = Pieces::new(out);
+        let json = &mut pieces.text;
+        json.push_str("{\n");
         for (key, value) in [("format", self.format), ("guarantee", self.guarantee())] {
             let value = serde_json::to_string(value).map_err(fail)?;
             let _ = writeln!(json, "  \"{key}\": {value},");
@@ -38,10 +80,11 @@ impl Release {
         for (index, cell) in self.cells.iter().enumerate() {
             let cell = serde_json::to_string(cell).map_err(fail)?;
             let comma = if index == 0 { "" } else { "," };
-            let _ = write!(json, "{comma}\n    {cell}");
+            let _ = write!(pieces.text, "{comma}\n    {cell}");
+            pieces.flow()?;
         }
-        json.push_str("\n  ]\n}\n");
-        Ok(json.into_bytes())
+        pieces.text.push_str("\n  ]\n}\n");
+        pieces.finish()
     }
 
     /// `parameters.json`: the same parameters on their own, ending in a newline.
@@ -56,14 +99,34 @@ impl Release {
     /// names. Suppressed cells have `suppressed` = true and empty numbers.
     #[must_use]
     pub fn tables_csv(&self) -> Vec<u8> {
+        let mut csv = Vec::new();
+        let Ok(()) = self.write_tables_csv(collect::<Infallible>(&mut csv));
+        csv
+    }
+
+    /// The same in pieces.
+    pub(super) fn write_tables_csv<E>(
+        &self,
+        out: impl FnMut(&[u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
         let is_noisy = self.mode() == Mode::Dp;
-        let mut csv = if is_noisy { HEADER_DP } else { HEADER }.to_owned();
+        let mut pieces = Pieces::new(out);
+        pieces.text.push_str(if is_noisy { HEADER_DP } else { HEADER });
         for cell in &self.cells {
             let text = CellText::from(cell.clone());
             let numbers = if is_noisy { noisy(&text) } else { exact(&text) };
-            row(&mut csv, &text, &numbers, &self.guarantee);
+            row(&mut pieces.text, &text, &numbers, &self.guarantee);
+            pieces.flow()?;
         }
-        csv.into_bytes()
+        pieces.finish()
+    }
+}
+
+/// Puts pieces together.
+fn collect<E>(whole: &mut Vec<u8>) -> impl FnMut(&[u8]) -> Result<(), E> {
+    |piece| {
+        whole.extend_from_slice(piece);
+        Ok(())
     }
 }
 

@@ -3,7 +3,7 @@
 
 use chacha20::ChaCha20;
 use chacha20::cipher::{KeyIvInit, StreamCipher};
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
 /// Words of keystream made at a time: 16 KiB stays in the first-level cache.
 const BLOCK_WORDS: usize = 2048;
@@ -23,8 +23,8 @@ fn apply(key: &[u8; 32], words: &mut [u64], combine: impl Fn(u64, u64) -> u64) {
     let mut stream = Zeroizing::new(vec![0; BLOCK_WORDS * 8]);
     for block in words.chunks_mut(BLOCK_WORDS) {
         let bytes = &mut stream[..block.len() * 8];
-        bytes.zeroize();
-        cipher.apply_keystream(bytes);
+        // Cannot come to the keystream's end, 256 GiB: a layout ends at 32 MiB.
+        cipher.unchecked_write_keystream(bytes);
         for (word, eight) in block.iter_mut().zip(bytes.chunks_exact(8)) {
             let mut mask = [0; 8];
             mask.copy_from_slice(eight);

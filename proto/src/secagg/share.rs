@@ -304,36 +304,48 @@ impl CollectAcknowledgements {
         self.got.keys().cloned().collect()
     }
 
-    /// Ends the step: U₂, a set whose members all opened each other's seals.
+    /// U₂ as it stands: a set whose members all opened each other's seals.
     ///
-    /// Greedy: while two members disagree, the one in most disagreements leaves.
+    /// While two members disagree, one of them lies, and which is not to be seen. Whoever disagrees
+    /// with more than c others is a colluder and leaves alone. Otherwise both sides of a disagreement
+    /// leave: a colluder can take one honest district along, and no second one.
+    #[must_use]
+    pub fn agreed(&self) -> Vec<DistrictId> {
+        let mut agreed: BTreeSet<DistrictId> = self.got.keys().cloned().collect();
+        while let Some((worst, others)) = most_disagreeing(&agreed, &self.got) {
+            agreed.remove(&worst);
+            if others.len() <= usize::from(self.terms.cohort.c) {
+                agreed.remove(&others[0]);
+            }
+        }
+        agreed.into_iter().collect()
+    }
+
+    /// Ends the step with U₂ as [`Self::agreed`] gives it.
     ///
     /// # Errors
     /// [`Reason::TooFew`] when fewer than m are left.
     pub fn close(self) -> Result<(CollectMasked, Vec<DistrictId>), Abort> {
-        let mut agreed: BTreeSet<DistrictId> = self.got.keys().cloned().collect();
-        while let Some(worst) = most_disagreeing(&agreed, &self.got) {
-            agreed.remove(&worst);
-        }
-        enough(agreed.len(), &self.terms)?;
-        let sharers: Vec<DistrictId> = agreed.into_iter().collect();
+        let sharers = self.agreed();
+        enough(sharers.len(), &self.terms)?;
         let next = CollectMasked::new(self.terms, self.ctx, self.keys, sharers.clone());
         Ok((next, sharers))
     }
 }
 
+/// Who disagrees with most of the others, and with whom; the first of them when several do.
 fn most_disagreeing(
     members: &BTreeSet<DistrictId>,
     opened: &BTreeMap<DistrictId, BTreeSet<DistrictId>>,
-) -> Option<DistrictId> {
-    let failures = |u: &DistrictId| {
-        members
-            .iter()
-            .filter(|v| *v != u)
-            .filter(|v| !opened[u].contains(*v) || !opened[*v].contains(u))
-            .count()
-    };
-    let (count, worst) =
-        members.iter().map(|u| (failures(u), u)).max_by(|a, b| a.0.cmp(&b.0).then(b.1.cmp(a.1)))?;
-    (count > 0).then(|| worst.clone())
+) -> Option<(DistrictId, Vec<DistrictId>)> {
+    let mut worst: Option<(DistrictId, Vec<DistrictId>)> = None;
+    for u in members {
+        let disagree =
+            |v: &&DistrictId| *v != u && (!opened[u].contains(*v) || !opened[*v].contains(u));
+        let others: Vec<DistrictId> = members.iter().filter(disagree).cloned().collect();
+        if others.len() > worst.as_ref().map_or(0, |(_, most)| most.len()) {
+            worst = Some((u.clone(), others));
+        }
+    }
+    worst
 }

@@ -82,7 +82,8 @@ impl NoisySum {
         &self.lost
     }
 
-    /// Districts that gave a share which does not belong to the secret it was for.
+    /// Districts that gave a share off its secret's polynomial. Each of them lied, or the secret's
+    /// owner dealt it a wrong share: nobody but the two can tell which.
     #[must_use]
     pub fn liars(&self) -> &[DistrictId] {
         &self.liars
