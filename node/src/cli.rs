@@ -334,7 +334,7 @@ fn verify(folder: &Path, hub_key: Option<&str>, dir: Option<&Path>) -> anyhow::R
     };
     say(&format!("release of study {:?}: whole", verified.study.id))?;
     say(&format!("signed by {}", verified.hub))?;
-    say(&format!("guarantee: {}", flashlight_proto::release::NO_GUARANTEE))?;
+    say(&format!("guarantee: {}", verified.release.guarantee()))?;
     if !verified.pinned {
         note("the signing key was taken from the folder itself: it shows that the folder is whole");
         note("hint: give --dir or --hub-key to check who signed it");

@@ -1,4 +1,4 @@
-//! What the noise will do to a study's tables, before anything is spent (docs/PRIVACY.md §6).
+//! What the noise will do to a study's tables, before anything is spent (docs/PRIVACY.md §6.3).
 //!
 //! In: a [`NoisePlan`], the study, its layout, the public school table and a number of survivors.
 //! Out: for each table the noise of its n, the size from which a cell is shown, and the noise of
@@ -24,10 +24,10 @@ pub const Z975: f64 = 1.959_963_984_540_054;
 /// The group sizes every table is forecast for, students.
 pub const SIZES: [u32; 3] = [100, 1_000, 10_000];
 /// A cell whose sd(ñ) is more than this share of n is dominated by noise …
-const DOMINATED_SHARE: f64 = 0.1;
+pub(crate) const DOMINATED_SHARE: f64 = 0.1;
 /// … and so is one whose 95 % interval is wider than this either side: percentage points of a rate,
 /// score points of a mean.
-const DOMINATED_HALF_WIDTH: f64 = 10.0;
+pub(crate) const DOMINATED_HALF_WIDTH: f64 = 10.0;
 
 /// The forecast of one table.
 #[derive(Clone, Debug, PartialEq)]
@@ -113,15 +113,16 @@ impl Noise {
 
 impl NoisePlan {
     /// Standard deviation of the noise in a table's n over `survivors` districts, students: that of
-    /// one word for a count and a mean with its own n, of two for a rate's and for a carried n.
-    /// `None` when there is no such table.
+    /// one word for a count and a mean with its own n, of two for a rate's and for a carried n; the
+    /// largest where several rates carry it. `None` when there is no such table.
     #[must_use]
     pub fn sd_n(&self, layout: &Layout, table: usize, survivors: u16) -> Option<f64> {
         let own = self.block(table, Part::Counts);
         let carried = || {
             let ours = |block: usize| layout.blocks().get(block).map(|block| block.table);
-            let one = self.carried().iter().find(|one| ours(one.block) == Some(table))?;
-            self.block(ours(one.from)?, Part::Counts)
+            let from = self.carried().iter().filter(|one| ours(one.block) == Some(table));
+            let sds = from.filter_map(|one| self.block(ours(one.from)?, Part::Counts));
+            sds.map(|plan| plan.sd(survivors)).reduce(f64::max)
         };
         let is_rate = layout
             .blocks()
@@ -130,7 +131,7 @@ impl NoisePlan {
         match own {
             Some(plan) if is_rate => Some(2_f64.sqrt() * plan.sd(survivors)),
             Some(plan) => Some(plan.sd(survivors)),
-            None => Some(2_f64.sqrt() * carried()?.sd(survivors)),
+            None => Some(2_f64.sqrt() * carried()?),
         }
     }
 

@@ -1,5 +1,5 @@
 //! Differential privacy by arithmetic alone: losses, the discrete Gaussian noise that is drawn in
-//! shares, and what it does to a study's tables (docs/PRIVACY.md §1, §3).
+//! shares, and what it does to a study's tables (docs/PRIVACY.md §6).
 //!
 //! In: a study, its layout, the public school table and the number of districts. Out: a
 //! [`NoisePlan`]: per block the exact sensitivity, its part of the study's ρ, the variance every

@@ -1,4 +1,4 @@
-//! How much noise every district adds to every word, and what it costs (docs/PRIVACY.md §2, §3).
+//! How much noise every district adds to every word, and what it costs (docs/PRIVACY.md §2, §6.2).
 //!
 //! In: a study in `dp` mode, its layout, the public school table, and n districts. Out: a
 //! [`NoisePlan`]. With h = m − c honest survivors at least, a block with part ρ of the study's
@@ -141,7 +141,7 @@ impl NoisePlan {
     /// has no public enrolment, the cohort does not work out, or a sum might wrap.
     ///
     /// # Source
-    /// docs/PRIVACY.md §1–3; `proto/tests/dp_plan.rs`.
+    /// docs/PRIVACY.md §6.1, §6.2; `proto/tests/dp_plan.rs`.
     pub fn new(
         study: &Study,
         layout: &Layout,

@@ -15,7 +15,7 @@ pub const MAX_SCALE_BITS: u32 = 24;
 /// τ = 10·Σ_{k=1}^{h−1} exp(−2π²s²k/(k+1)).
 ///
 /// # Source
-/// docs/PRIVACY.md §3; `tau_has_the_published_values`.
+/// docs/PRIVACY.md §6.2; `tau_has_the_published_values`.
 #[must_use]
 pub fn tau(variance: f64, honest: u16) -> f64 {
     let term = |k: u16| (-2.0 * PI * PI * variance * f64::from(k) / (f64::from(k) + 1.0)).exp();

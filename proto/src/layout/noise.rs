@@ -1,4 +1,4 @@
-//! Which words are noised together, and how far one student can move them (docs/PRIVACY.md §1).
+//! Which words are noised together, and how far one student can move them (docs/PRIVACY.md §6.1).
 //!
 //! In: a study and its layout. Out: [`NoiseBlocks`]: the words of the layout split into blocks that
 //! share one noise scale, each with its exact sensitivities, the school years it reads and the
@@ -74,7 +74,7 @@ impl Run {
     }
 }
 
-/// What one survivor set answers, ever (docs/PRIVACY.md §3): an indicator in a school year, as the
+/// What one survivor set answers, ever (docs/PRIVACY.md §6.4): an indicator in a school year, as the
 /// records stood on a date.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Question {

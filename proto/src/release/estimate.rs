@@ -1,4 +1,4 @@
-//! Estimates from one cell's noisy sums, with intervals for the noise (docs/PRIVACY.md §6).
+//! Estimates from one cell's noisy sums, with intervals for the noise (docs/PRIVACY.md §6.3).
 //!
 //! In: noisy sums, in students and grid units, and the variances of their noise, which is public and
 //! close to normal: a sum of many discrete Gaussians. Out: an [`Estimate`]. A 95 % interval holds

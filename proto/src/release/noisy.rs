@@ -13,19 +13,16 @@ use super::{
     estimate::{Measured, count, mean, rate},
 };
 use crate::{
-    dp::{NoisePlan, Rho, epsilon_of, forecast::Z99},
+    dp::{
+        NoisePlan, Rho, epsilon_of,
+        forecast::{DOMINATED_HALF_WIDTH, DOMINATED_SHARE, Z99},
+    },
     identity::DistrictId,
     layout::{Encoding, Layout, NoiseBlock, Part},
     schools::SchoolTable,
     study::Study,
 };
 
-/// A cell whose sd(ñ) is more than this share of ñ is dominated by noise …
-pub(super) const DOMINATED_SHARE: f64 = 0.1;
-/// … and so is a share whose 95 % interval is wider than this either side, of 1 …
-pub(super) const DOMINATED_RATE: f64 = 0.1;
-/// … and a mean with this, points.
-pub(super) const DOMINATED_POINTS: f64 = 10.0;
 /// Standard deviations of noise that no honest sum lies beyond its bound.
 const NOISE_SDS: f64 = 12.0;
 
@@ -264,13 +261,14 @@ impl Noise {
         let (estimate, least, per_unit, widest) = match (sums, shape.encoding) {
             (NoisySums::Rate { num, rest, .. }, _) => {
                 let shares = rate(units(num, bits), units(rest, bits), shape.n.variance);
-                (shares, 0.0, 1.0, DOMINATED_RATE)
+                // A share is of 1, the limit in percentage points.
+                (shares, 0.0, 1.0, DOMINATED_HALF_WIDTH / 100.0)
             }
             (NoisySums::Mean { sum, sum_scale_bits, .. }, Encoding::Mean { mid, low, high }) => {
                 let variance = shape.sum.map_or(0.0, |scale| scale.variance);
                 let sum = Measured { value: units(sum, sum_scale_bits), variance };
                 let bounds = (units(low - mid, 0), units(high - mid, 0));
-                (mean(sum, n, bounds), units(mid, 0), per_point, DOMINATED_POINTS)
+                (mean(sum, n, bounds), units(mid, 0), per_point, DOMINATED_HALF_WIDTH)
             }
             _ => (count(n), 0.0, 1.0, f64::INFINITY),
         };

@@ -1,5 +1,5 @@
 //! How many neighbours a district needs on the sparse graph, and how many of their shares open a
-//! key (docs/PRIVACY.md §5; Bell et al. 2020, with exact hypergeometric tails).
+//! key (docs/PRIVACY.md §6.6; Bell et al. 2020, with exact hypergeometric tails).
 //!
 //! In: n districts on a k-regular Harary graph in a random order, of which at most c collude with
 //! the coordinator and at most `dropped` are lost. Out: a [`SparsePlan`]: the least even k, then
@@ -87,7 +87,7 @@ impl SparsePlan {
     /// conditions.
     ///
     /// # Source
-    /// docs/PRIVACY.md §5; `plans_have_the_published_values`.
+    /// docs/PRIVACY.md §6.6; `plans_have_the_published_values`.
     pub fn new(n: u32, c: u32, dropped: u32) -> Result<Self, SparseError> {
         if !(3..=MAX_DISTRICTS).contains(&n) || c >= n || dropped >= n {
             return Err(SparseError::Numbers { n, c, dropped });
