@@ -241,18 +241,18 @@ impl Hub {
 
     // ---- The run
 
-    /// Makes a run the one that is under way.
-    pub(crate) fn begin_run(&self, events: mpsc::Sender<Event>, offered: Offered) -> bool {
+    /// Makes a run the one that is under way, until the guard is dropped; `None` when one is.
+    pub(crate) fn begin_run(
+        self: &Arc<Self>,
+        events: mpsc::Sender<Event>,
+        offered: Offered,
+    ) -> Option<RunGuard> {
         let running = &mut *lock(&self.running);
         if running.is_some() {
-            return false;
+            return None;
         }
         *running = Some(Running { events, offered });
-        true
-    }
-
-    pub(crate) fn end_run(&self) {
-        *lock(&self.running) = None;
+        Some(RunGuard(Arc::clone(self)))
     }
 
     pub(crate) fn events(&self) -> Option<mpsc::Sender<Event>> {
@@ -294,6 +294,15 @@ impl Drop for SessionGuard {
             }
         }
         self.hub.changed();
+    }
+}
+
+/// Ends the run it was given for, however that ended.
+pub(crate) struct RunGuard(Arc<Hub>);
+
+impl Drop for RunGuard {
+    fn drop(&mut self) {
+        *lock(&self.0.running) = None;
     }
 }
 

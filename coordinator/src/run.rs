@@ -13,8 +13,8 @@ use flashlight_proto::schools::{SchoolTable, SchoolsError};
 use flashlight_proto::secagg::{Abort, Chosen, Party, RoundId};
 use flashlight_proto::study::{Mode, Study, StudyError, study_digest};
 use flashlight_proto::wire::{Directive, Ended, RunId, SCHOOLS_MAX, STUDY_MAX, pb};
-use flashlight_store::files::{self, Draft};
 use flashlight_store::StoreError;
+use flashlight_store::files::{self, Draft};
 use rand_core::{Rng as _, UnwrapErr};
 use tokio::sync::mpsc;
 
@@ -267,9 +267,9 @@ pub(crate) async fn run(
 ) -> Result<String, RunError> {
     let run = Run::load(&hub, path, patience)?;
     let (sender, events) = mpsc::channel(EVENT_QUEUE);
-    if !hub.begin_run(sender, run.offered(&hub)) {
+    let Some(_running) = hub.begin_run(sender, run.offered(&hub)) else {
         return Err(RunError::InProgress);
-    }
+    };
     let changes = hub.changes();
     let mut driver = Driver { hub: Arc::clone(&hub), run, events, changes, progress };
     let result = driver.drive().await;
@@ -280,7 +280,6 @@ pub(crate) async fn run(
     if let Err(error) = &result {
         abandon(&driver, error);
     }
-    hub.end_run();
     result
 }
 
@@ -290,7 +289,8 @@ async fn publish(driver: &Driver, finished: Finished) -> Result<String, RunError
     let Finished { terms, sum } = finished;
     driver.say("publish", 0, 0, "writing the release");
     for liar in sum.liars() {
-        let text = format!("a share from district {liar} does not fit: it lied, or who dealt it did");
+        let text =
+            format!("a share from district {liar} does not fit: it lied, or who dealt it did");
         driver.say("unmask", 0, 0, &text);
     }
     let authority = hub.authority();

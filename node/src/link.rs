@@ -32,6 +32,26 @@ const DIRECTIVE_QUEUE: usize = 64;
 /// Codes with which the hub shuts a district out: dialling again would not help.
 const FINAL_CODES: [&str; 2] = ["certificate_unknown", "certificate_revoked"];
 
+/// A hub that refuses this node's certificate in the handshake says no more than that: TLS 1.3 lets
+/// it hang up only after this node believes that it is connected.
+const UNANSWERED: &str = "the hub hung up before it answered\n\
+    node: hint: if this goes on, ask the hub: this node's certificate may have expired, or be of \
+    another network\n\
+    node: the hub was not reached";
+
+/// How a connection ended early.
+struct Broken {
+    status: tonic::Status,
+    /// Whether the hub had opened the stream of directives.
+    is_answered: bool,
+}
+
+impl From<tonic::Status> for Broken {
+    fn from(status: tonic::Status) -> Self {
+        Self { status, is_answered: true }
+    }
+}
+
 /// Why the node stopped for good.
 #[derive(Debug, thiserror::Error)]
 #[error("the hub refused this node: {message} ({code})")]
@@ -60,11 +80,16 @@ where
         let ended = match connect().await {
             Ok(channel) => match listen(node, channel, &tell).await {
                 Ok(()) => "the hub closed the connection".to_owned(),
-                Err(status) => {
+                Err(Broken { status, is_answered }) => {
                     if let Some(shut_out) = shut_out(&status) {
                         return Err(shut_out);
                     }
-                    one_line(&format!("the connection to the hub was lost: {}", status.message()))
+                    if is_answered {
+                        let why = status.message();
+                        one_line(&format!("the connection to the hub was lost: {why}"))
+                    } else {
+                        UNANSWERED.to_owned()
+                    }
                 }
             },
             Err(why) => why,
@@ -97,14 +122,11 @@ fn shut_out(status: &tonic::Status) -> Option<ShutOut> {
 }
 
 /// One connection: listens for directives and acts on each in turn, until the stream ends.
-async fn listen(
-    node: &Arc<Node>,
-    channel: Channel,
-    tell: &impl Fn(&str),
-) -> Result<(), tonic::Status> {
+async fn listen(node: &Arc<Node>, channel: Channel, tell: &impl Fn(&str)) -> Result<(), Broken> {
     let mut client = DistrictClient::new(channel).max_decoding_message_size(MESSAGE_MAX);
     let software = concat!("flashlight ", env!("CARGO_PKG_VERSION")).to_owned();
-    let mut stream = client.listen(pb::ListenRequest { software }).await?.into_inner();
+    let opened = client.listen(pb::ListenRequest { software }).await;
+    let mut stream = opened.map_err(|status| Broken { status, is_answered: false })?.into_inner();
     tell("connected to the hub");
     let (queue, mut directives) = mpsc::channel(DIRECTIVE_QUEUE);
     let mut session = Session::new(Arc::clone(node), client);
@@ -125,7 +147,7 @@ async fn listen(
                 tell(&one_line(&line));
             }
         }
-        std::future::pending::<Result<(), tonic::Status>>().await
+        std::future::pending::<Result<(), Broken>>().await
     };
     // When the stream is gone, whatever is under way is dropped with it: its round is over.
     tokio::select! {

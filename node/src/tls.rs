@@ -11,6 +11,7 @@ use std::error::Error;
 use std::fmt;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use flashlight_proto::canonical::Digest;
@@ -212,8 +213,10 @@ impl Dialer {
         Arc::clone(&self.traffic)
     }
 
-    /// Connects. The channel dials again by itself when its connection is lost; what then goes wrong
-    /// is under the status of the next call ([`DialError::find`]).
+    /// Connects, once. A channel left to itself dials again for every call, and so a hub that refuses
+    /// this node's certificate many times a second; here a lost channel stays lost, and who holds it
+    /// decides when to connect anew. What went wrong is under the status of the next call
+    /// ([`DialError::find`]).
     ///
     /// # Errors
     /// [`DialError::Transport`] with one of the others underneath; its code and hint are theirs.
@@ -225,10 +228,15 @@ impl Dialer {
             .http2_keep_alive_interval(KEEPALIVE_INTERVAL)
             .keep_alive_timeout(KEEPALIVE_TIMEOUT)
             .keep_alive_while_idle(true);
-        let dialer = self.clone();
+        let (dialer, dialled) = (self.clone(), AtomicBool::new(false));
         let connector = service_fn(move |_| {
-            let dialer = dialer.clone();
-            async move { dialer.dial().await.map(TokioIo::new) }
+            let (dialer, dialled) = (dialer.clone(), dialled.swap(true, Ordering::Relaxed));
+            async move {
+                if dialled {
+                    return Err(dialer.sort(io::ErrorKind::ConnectionAborted.into()));
+                }
+                dialer.dial().await.map(TokioIo::new)
+            }
         });
         endpoint.connect_with_connector(connector).await.map_err(DialError::Transport)
     }

@@ -237,7 +237,8 @@ fn check_mode(asked: Option<ModeArg>, study: &Study) -> anyhow::Result<()> {
 
 /// The smallest districts, whose nodes will be killed in the middle of the round.
 fn choose_lost(cli: &Cli, inputs: &Inputs) -> anyhow::Result<Vec<String>> {
-    let count = cli.lose.unwrap_or(usize::from(inputs.star.is_some()));
+    let by_default = inputs.star.is_some() && cfg!(debug_assertions);
+    let count = cli.lose.unwrap_or_else(|| usize::from(by_default));
     let most = usize::from(inputs.study.cohort.max_dropped);
     ensure!(count <= most, "--lose {count}, but the study lets only {most} districts drop");
     if count > 0 && !cfg!(debug_assertions) {

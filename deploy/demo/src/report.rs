@@ -121,7 +121,7 @@ fn label(cell: &Cell) -> String {
             .flatten()
             .collect();
     let place = if place.is_empty() { String::new() } else { format!("{} ", place.join(" ")) };
-    match (cell.family, cell.group.as_deref()) {
+    match (cell.family, cell.group) {
         (Some(family), Some(group)) => format!("{place}{family} {group}"),
         _ => format!("{place}all students"),
     }

@@ -40,7 +40,8 @@ pub(crate) fn pupils(district: &str) -> Vec<Pupil> {
     let pupil = |at: usize| Pupil {
         middle: at % 2 == 1,
         sex: if at.is_multiple_of(3) { "F" } else { "M" },
-        score: (at % 5 != 0).then(|| 600 + i64::try_from((at * 7 + number * 13) % 100).unwrap()),
+        score: (!at.is_multiple_of(5))
+            .then(|| 600 + i64::try_from((at * 7 + number * 13) % 100).unwrap()),
     };
     (0..40 + 7 * number).map(pupil).collect()
 }
@@ -62,6 +63,9 @@ pub(crate) fn pooled<'a>(
     sums
 }
 
+/// Years of which every district has one pupil.
+const EARLIER_YEARS: std::ops::Range<i32> = 2017..2024;
+
 /// The words of one district in the layout of the small study: all, then F, M, X and unknown.
 pub(crate) fn words(district: &str) -> Vec<i64> {
     let count = |sex: &str| pupils(district).iter().filter(|pupil| pupil.sex == sex).count();
@@ -69,8 +73,8 @@ pub(crate) fn words(district: &str) -> Vec<i64> {
     [girls + boys, girls, boys, 0, 0].map(|count| i64::try_from(count).unwrap()).to_vec()
 }
 
-/// Writes `data/<district>/`, `schools.csv` and the studies; returns the folder of the districts.
-pub(crate) fn write(out: &Path) -> PathBuf {
+/// Writes `data/<district>/` for every district.
+pub(crate) fn write(out: &Path) {
     let data = out.join("data");
     for district in DISTRICTS {
         let folder = data.join(district);
@@ -78,8 +82,6 @@ pub(crate) fn write(out: &Path) -> PathBuf {
         fs::write(folder.join("enrollments.csv"), enrollments(district, 1)).unwrap();
         fs::write(folder.join("assessments.csv"), assessments(district)).unwrap();
     }
-    fs::write(out.join("schools.csv"), schools()).unwrap();
-    data
 }
 
 /// The district's enrolments, each pupil `times` times under different ids.
@@ -92,6 +94,10 @@ pub(crate) fn enrollments(district: &str, times: usize) -> String {
             let (school, grade) = place(district, *middle);
             let _ = writeln!(text, "{time}-{at},2024,{school},{grade},,,,{sex},,,,,");
         }
+    }
+    let (school, grade) = place(district, false);
+    for year in EARLIER_YEARS {
+        let _ = writeln!(text, "0-0,{year},{school},{grade},,,,F,,,,,");
     }
     text
 }
@@ -119,10 +125,26 @@ fn place(district: &str, middle: bool) -> (String, &'static str) {
 pub(crate) fn schools() -> String {
     let mut text =
         "school_id,school_year,school_name,district_id,level,grade_low,grade_high\n".to_owned();
+    add_schools(&mut text, 2024);
+    text
+}
+
+fn add_schools(text: &mut String, year: i32) {
     for district in DISTRICTS {
         let number = number(district);
-        let _ = writeln!(text, "{number}01,2024,Elementary,{district},ES,KN,05");
-        let _ = writeln!(text, "{number}02,2024,Middle,{district},MS,06,08");
+        let _ = writeln!(text, "{number}01,{year},Elementary,{district},ES,KN,05");
+        let _ = writeln!(text, "{number}02,{year},Middle,{district},MS,06,08");
+    }
+}
+
+/// As [`schools`], with so many more levels, grades and years that a study fills a chunk.
+fn many_schools() -> String {
+    let mut text = schools();
+    EARLIER_YEARS.for_each(|year| add_schools(&mut text, year));
+    for (level, name) in ["ES", "MS", "HS", "K8", "Span", "Alt"].iter().enumerate() {
+        for year in 2017..=2024 {
+            let _ = writeln!(text, "9{level},{year},Many,D1,{name},KN,12");
+        }
     }
     text
 }
@@ -131,13 +153,20 @@ pub(crate) fn schools() -> String {
 pub(crate) struct StudyText {
     pub(crate) id: &'static str,
     pub(crate) mode: &'static str,
-    pub(crate) min_districts: u16,
     pub(crate) max_dropped: u16,
     pub(crate) tables: &'static str,
+    /// Its public school table.
+    pub(crate) schools: fn() -> String,
 }
 
 /// Counts of students, by sex: five words.
 const COUNTS: &str = "[[table]]\nindicator = \"students\"\nby = [[]]\nfamilies = [\"sex\"]\n";
+
+/// Counts of students by everything, over eight years.
+const YEARS: &str = "\
+[[table]]\nindicator = \"students\"\nyears = [2017, 2018, 2019, 2020, 2021, 2022, 2023, 2024]\n\
+by = [[\"level\", \"grade\"]]\n\
+families = [\"sex\", \"race_ethnicity\", \"el\", \"swd\", \"sed\", \"homeless\", \"foster\"]\n";
 
 /// Counts, means and rates by level and sex.
 const SEVERAL: &str = "\
@@ -147,26 +176,34 @@ const SEVERAL: &str = "\
 
 impl StudyText {
     /// Five words; one of at least five districts may be lost once they have masked.
-    pub(crate) const SMALL: Self = Self {
-        id: "small",
-        mode: "mode = \"exact\"",
-        min_districts: 5,
-        max_dropped: 1,
-        tables: COUNTS,
-    };
+    pub(crate) const SMALL: Self =
+        Self { id: "small", mode: "mode = \"exact\"", max_dropped: 1, tables: COUNTS, schools };
+
+    /// Two chunks of an upload, the second not whole.
+    pub(crate) const WIDE: Self =
+        Self { id: "wide", tables: YEARS, schools: many_schools, ..Self::SMALL };
 
     /// Counts, means and rates, by level and sex.
     pub(crate) const SEVERAL: Self = Self { id: "several", tables: SEVERAL, ..Self::SMALL };
 
+    /// Writes the study and its school table into `out`; returns the study's path.
+    pub(crate) fn write(&self, out: &Path) -> PathBuf {
+        let path = out.join(format!("{}.toml", self.id));
+        fs::write(out.join(format!("{}.csv", self.id)), (self.schools)()).unwrap();
+        fs::write(&path, self.text()).unwrap();
+        path
+    }
+
     /// The TOML.
     pub(crate) fn text(&self) -> String {
-        let Self { id, mode, min_districts, max_dropped, tables } = self;
+        let Self { id, mode, max_dropped, tables, schools } = self;
+        let min_districts = 4 + max_dropped;
         let sha256 = Digest::of(schools().as_bytes());
         let range = format!("{{ min = 500, max = 800, met = {MET} }}");
         format!(
             "[study]\nid = \"{id}\"\ntitle = \"A study of the tests\"\nschool_year = 2024\n\
              as_of = \"2024-06-30\"\n\
-             schools = {{ file = \"schools.csv\", sha256 = \"{sha256}\" }}\n\
+             schools = {{ file = \"{id}.csv\", sha256 = \"{sha256}\" }}\n\
              [privacy]\n{mode}\n\
              [cohort]\nmin_districts = {min_districts}\nmax_dropped = {max_dropped}\n\
              max_colluding = 1\n[suppression]\nmin_n = 11\n\
@@ -174,15 +211,4 @@ impl StudyText {
              {tables}"
         )
     }
-}
-
-/// A study whose words fill `chunks` chunks of an upload, the last one not whole.
-pub(crate) fn wide_tables() -> String {
-    let families = "[\"sex\", \"race_ethnicity\", \"el\", \"swd\", \"sed\", \"homeless\", \"foster\"]";
-    let years: Vec<String> = (2000..2064).map(|year: i32| year.to_string()).collect();
-    let years = years.join(", ");
-    format!(
-        "[[table]]\nindicator = \"students\"\nyears = [{years}]\nby = [[\"level\", \"grade\"]]\n\
-         families = {families}\n"
-    )
 }

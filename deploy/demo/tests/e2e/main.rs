@@ -1,0 +1,21 @@
+//! Whole networks: real processes, real TLS on loopback, and parties that break off, lie or die.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+mod command;
+mod data;
+mod disk;
+mod enrolment;
+mod fake_hub;
+mod fake_node;
+mod hostile_hub;
+mod hostile_node;
+mod killed;
+mod lost;
+mod network;
+mod puppets;
+mod whole;
