@@ -1,7 +1,7 @@
 //! `flashlight-coordinator`: the operator's commands.
 //!
 //! Results go to stdout; everything else to stderr as `coordinator: …`, then `hint:` lines. Exit
-//! codes: 0 done, 1 failed, 2 usage, 75 try again later.
+//! codes: 0 done, 1 failed, 2 usage, 75 nothing was published and the same run may succeed later.
 
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
-use flashlight_proto::token::HubAddress;
+use flashlight_proto::token::{HubAddress, TokenError};
 use flashlight_proto::wire::pb::district_server::DistrictServer;
 use flashlight_proto::wire::pb::enrolment_server::EnrolmentServer;
 use flashlight_proto::wire::pb::hub_client::HubClient;
@@ -24,7 +24,8 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio_stream::wrappers::UnixListenerStream;
 use tonic::transport::{Channel, Endpoint, Server};
 
-use crate::ca::Authority;
+use crate::ca::{Authority, CaError};
+use crate::enrolment::OperatorError;
 use crate::hub::{Hub, now_ms};
 use crate::service::{DistrictService, EnrolmentService, HubService};
 use crate::study_check::Check;
@@ -91,7 +92,7 @@ enum Command {
     Revoke {
         /// The district's id
         id: String,
-        /// Why, for the log
+        /// Why, for the hub's journal
         #[arg(long)]
         reason: String,
         /// The hub's folder
@@ -164,10 +165,21 @@ pub fn main_from(args: impl IntoIterator<Item = std::ffi::OsString>) -> ExitCode
     match result {
         Ok(code) => code,
         Err(error) => {
-            note(&format!("error: {error:#}"));
+            note(&format!("error: {error:#}{}", coded(&error)));
             ExitCode::FAILURE
         }
     }
+}
+
+/// The stable code of an error in brackets, where it has one.
+fn coded(error: &anyhow::Error) -> String {
+    let code = error.chain().find_map(|cause| {
+        let hub = cause.downcast_ref::<OperatorError>().map(OperatorError::code);
+        hub.or_else(|| cause.downcast_ref::<CaError>().map(CaError::code))
+            .or_else(|| cause.downcast_ref::<tls::TlsError>().map(tls::TlsError::code))
+            .or_else(|| cause.downcast_ref::<TokenError>().map(TokenError::code))
+    });
+    code.map_or_else(String::new, |code| format!(" ({code})"))
 }
 
 /// One line for people, on stderr.
@@ -248,6 +260,7 @@ async fn run_study(
     let request =
         pb::RunRequest { study_path: study.display().to_string(), gather_seconds, step_seconds };
     let mut lines = connect(dir).await?.run(request).await.map_err(told)?.into_inner();
+    let mut masked = false;
     while let Some(line) = lines.message().await.map_err(told)? {
         match line.step.as_str() {
             "done" => {
@@ -256,13 +269,40 @@ async fn run_study(
             }
             "aborted" => {
                 note(&format!("error: {} ({})", line.text, line.code));
-                note("hint: nothing was published; the study can be run again at once");
-                return Ok(ExitCode::from(75));
+                let (hint, exit) = advice(&line.code, masked);
+                note(&format!("hint: {hint}"));
+                return Ok(ExitCode::from(exit));
             }
-            _ => note(&progress_text(&line)),
+            _ => {
+                masked |= line.step == "mask";
+                note(&progress_text(&line));
+            }
         }
     }
     anyhow::bail!("the coordinator stopped before the run ended; nothing more was published")
+}
+
+/// What to do about a run that published nothing, and the exit code: 75 when the same command may
+/// succeed later, 1 when something has to be mended first.
+fn advice(code: &str, masked: bool) -> (&'static str, u8) {
+    let in_study = ["study_", "schools_", "layout_"].iter().any(|kind| code.starts_with(kind));
+    match code {
+        "schools_hash" => {
+            ("nothing was published; if it is the right table, write its SHA-256 into the study", 1)
+        }
+        "io" | "file_too_large" if !masked => {
+            ("nothing was published; check the path, the disk and who may read and write", 1)
+        }
+        "run_in_progress" => ("nothing was started; the other run goes on", 75),
+        "cohort_arithmetic" | "dp_not_available" => ("nothing was published; mend the study", 1),
+        _ if in_study => ("nothing was published; mend the study or its school table", 1),
+        _ if masked => (
+            "nothing was published, but districts had masked; read docs/PRIVACY.md §4 before you run \
+             the study again",
+            75,
+        ),
+        _ => ("nothing was published; the study can be run again at once", 75),
+    }
 }
 
 fn progress_text(line: &pb::Progress) -> String {
@@ -285,8 +325,13 @@ async fn connect(dir: &Path) -> anyhow::Result<HubClient<Channel>> {
             async move { UnixStream::connect(path).await.map(TokioIo::new) }
         }))
         .await
-        .with_context(|| {
-            format!("no coordinator answers at {shown}; start `flashlight-coordinator serve` first")
+        .map_err(|error| {
+            let error = anyhow::Error::new(error);
+            let cause = error.root_cause();
+            anyhow::anyhow!(
+                "no coordinator answers at {shown}: {cause}; start `flashlight-coordinator serve` \
+                 first, and use the account that started it"
+            )
         })?;
     Ok(HubClient::new(channel))
 }

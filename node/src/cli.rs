@@ -4,7 +4,7 @@
 //! 0 done, 1 failed, 2 usage, 3 refused by the district's own rules or the hub.
 
 use std::collections::BTreeMap;
-use std::io::{self, Write as _};
+use std::io::{self, BufRead as _, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex};
@@ -12,16 +12,20 @@ use std::sync::{Arc, Mutex};
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use flashlight_proto::identity::{DistrictId, IdentityKey};
+use flashlight_proto::layout::LayoutError;
 use flashlight_proto::release::verify_folder;
-use flashlight_proto::schools::SchoolTable;
-use flashlight_proto::study::Study;
+use flashlight_proto::schools::{SchoolTable, SchoolsError};
+use flashlight_proto::study::{Study, StudyError};
+use flashlight_proto::token::TOKEN_TEXT_MAX;
 use flashlight_proto::wire::{SCHOOLS_MAX, STUDY_MAX};
+use flashlight_store::StoreError;
 use flashlight_store::files::read_limited;
 use flashlight_store::pause::Pause;
+use zeroize::Zeroizing;
 
 use crate::aggregate::aggregate;
 use crate::check::{Against, check};
-use crate::enroll::{Membership, enroll};
+use crate::enroll::{EnrollError, Membership, enroll};
 use crate::journal::Journal;
 use crate::link;
 use crate::preview::{self, Asked};
@@ -45,7 +49,8 @@ struct Cli {
 enum Command {
     /// Join a network with the token the hub sent
     Enroll {
-        /// The token, as the hub sent it
+        /// The token, as the hub sent it; - reads it from standard input, so that it stands in no
+        /// process list or shell history
         token: String,
         /// This node's folder: keys, certificate and journal
         #[arg(long)]
@@ -55,13 +60,13 @@ enum Command {
     Check {
         /// The folder with enrollments.csv and the other tables
         folder: PathBuf,
-        /// Also count what this study would read; its school table lies beside it
+        /// Also check the files against this study (TOML); its school table lies beside it
         #[arg(long)]
         study: Option<PathBuf>,
         /// The district's id; without it every school of the table counts
         #[arg(long, requires = "study")]
         district: Option<String>,
-        /// For machines
+        /// Print the report as JSON
         #[arg(long)]
         json: bool,
     },
@@ -133,10 +138,25 @@ pub fn main_from(args: impl IntoIterator<Item = std::ffi::OsString>) -> ExitCode
     match run(cli.command) {
         Ok(code) => code,
         Err(error) => {
-            note(&format!("error: {error:#}"));
+            note(&format!("error: {error:#}{}", coded(&error)));
+            if let Some(error) = error.downcast_ref::<EnrollError>() {
+                note(&format!("hint: {}", error.hint()));
+            }
             ExitCode::FAILURE
         }
     }
+}
+
+/// The stable code of an error in brackets, where it has one.
+fn coded(error: &anyhow::Error) -> String {
+    let code = error.chain().find_map(|cause| {
+        let node = cause.downcast_ref::<EnrollError>().map(EnrollError::code);
+        node.or_else(|| cause.downcast_ref::<StoreError>().map(StoreError::code))
+            .or_else(|| cause.downcast_ref::<StudyError>().map(StudyError::code))
+            .or_else(|| cause.downcast_ref::<SchoolsError>().map(SchoolsError::code))
+            .or_else(|| cause.downcast_ref::<LayoutError>().map(LayoutError::code))
+    });
+    code.map_or_else(String::new, |code| format!(" ({code})"))
 }
 
 /// One line for people, on stderr.
@@ -185,6 +205,14 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
 }
 
 fn join(token: &str, dir: &Path) -> anyhow::Result<ExitCode> {
+    let mut line = Zeroizing::new(String::new());
+    if token == "-" {
+        let mut stdin = io::stdin().lock().take(TOKEN_TEXT_MAX as u64 + 2);
+        stdin.read_line(&mut line).context("cannot read the token from standard input")?;
+    } else {
+        line.push_str(token);
+    }
+    let token = line.trim();
     match runtime()?.block_on(enroll(token, dir, now_ms())) {
         Ok(enrolled) => {
             say(&format!("enrolled as {} ({})", enrolled.name, enrolled.district))?;
@@ -213,8 +241,11 @@ pub fn study_beside(path: &Path) -> anyhow::Result<(Study, SchoolTable)> {
         .with_context(|| format!("{} is not a valid school table", file.display()))?;
     anyhow::ensure!(
         schools.hash() == study.schools.sha256,
-        "{} is not the school table the study names",
-        file.display()
+        "{} is not the school table the study names: its SHA-256 is {}, the study says {} \
+         (schools_hash)",
+        file.display(),
+        schools.hash(),
+        study.schools.sha256
     );
     Ok((study, schools))
 }
@@ -225,6 +256,7 @@ fn check_folder(
     district: Option<&str>,
     json: bool,
 ) -> anyhow::Result<ExitCode> {
+    anyhow::ensure!(folder.is_dir(), "{} is not a folder that can be entered", folder.display());
     let district: Option<DistrictId> = district.map(str::parse).transpose()?;
     let study = study.map(study_beside).transpose()?;
     let against = study.as_ref().map(|(study, schools)| Against {
@@ -233,6 +265,9 @@ fn check_folder(
         district: district.as_ref(),
     });
     let report = check(folder, against)?;
+    if against.is_some() && report.is_refused() && report.study.is_empty() {
+        note("the study was not counted, because a file is refused");
+    }
     if json {
         say(&serde_json::to_string_pretty(&report)?)?;
     } else {
@@ -260,6 +295,9 @@ fn serve(
     let dialer = membership.dialer()?;
     let (district, hub_key) = (membership.district().clone(), membership.hub_key());
     note(&format!("district {district}, hub {}", membership.address()));
+    if !data.is_dir() {
+        note(&format!("{} is not there; every study is refused until it is", data.display()));
+    }
     let node = Arc::new(Node {
         identity: membership.into_identity(),
         district,
@@ -312,7 +350,9 @@ fn contribute(
 
 fn verify(folder: &Path, hub_key: Option<&str>, dir: Option<&Path>) -> anyhow::Result<ExitCode> {
     let hub: Option<IdentityKey> = match (hub_key, dir) {
-        (Some(text), _) => Some(text.parse().context("--hub-key is not an ed25519:… key")?),
+        (Some(text), _) => {
+            Some(text.parse().context("--hub-key is not ed25519: and 64 hex digits")?)
+        }
         (None, Some(dir)) => Some(Membership::open(dir)?.hub_key()),
         (None, None) => None,
     };

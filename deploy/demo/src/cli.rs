@@ -152,10 +152,17 @@ fn demo(cli: &Cli) -> anyhow::Result<()> {
     show(&inputs, &verified, shown, &teller)?;
     compare(&inputs, &verified, &teller)?;
     let mut stdout = io::stdout();
-    writeln!(stdout, "\n  release   {}", release.display())?;
+    writeln!(stdout, "\n  release   {}", from_here(&release).display())?;
     writeln!(stdout, "  verify    see VERIFY.txt there: sha256sum and openssl are enough")?;
-    writeln!(stdout, "  logs      {}", out.join("logs").display())?;
+    writeln!(stdout, "  logs      {}", from_here(&out.join("logs")).display())?;
     Ok(())
+}
+
+/// A path as somebody in the current folder would type it.
+fn from_here(path: &Path) -> PathBuf {
+    let here = std::env::current_dir().and_then(|here| here.canonicalize());
+    let short = here.ok().and_then(|here| path.strip_prefix(here).ok().map(Path::to_owned));
+    short.unwrap_or_else(|| path.to_owned())
 }
 
 fn prepare_out(out: &Path) -> anyhow::Result<PathBuf> {

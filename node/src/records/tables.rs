@@ -165,20 +165,34 @@ fn first_double(header: &[String]) -> Option<(usize, usize)> {
     places.windows(2).find(|pair| name(pair[0]) == name(pair[1])).map(|pair| (pair[0], pair[1]))
 }
 
-/// The header for a message. A file without a header begins with a student: only when a known name
-/// is among them are the names shown.
+/// The header for a message. A damaged first line may hold a student: the names are shown as they
+/// are only when most are known and all could be names of columns; else only those known here.
 fn shown(header: &[String]) -> String {
     const NAMES_SHOWN: usize = 24;
-    let is_known = |name: &String| {
+    let is_known = |name: &&String| {
         let columns = TABLES.iter().flat_map(|table| table.columns);
         columns.into_iter().any(|column| column.name.eq_ignore_ascii_case(name))
     };
-    if !header.iter().any(is_known) {
+    let known = header.iter().filter(is_known).count();
+    if known == 0 {
         return "none by a name known here. Is the first line a header?".to_owned();
     }
-    let mut names: Vec<_> = header.iter().map(String::as_str).take(NAMES_SHOWN).collect();
+    let is_header = 2 * known > header.len() && header.iter().all(|name| could_be_name(name));
+    let mut names: Vec<_> = header
+        .iter()
+        .filter(|name| is_header || is_known(name))
+        .map(String::as_str)
+        .take(NAMES_SHOWN)
+        .collect();
+    let others = format!("and {} not known here", header.len() - names.len());
     if names.len() < header.len() {
-        names.push("…");
+        names.push(if is_header { "…" } else { &others });
     }
     names.join(", ")
+}
+
+/// Letters first, then letters, digits and a few signs: no date, number or id looks like that.
+fn could_be_name(text: &str) -> bool {
+    let sign = |byte: u8| byte.is_ascii_alphanumeric() || b"_ -.".contains(&byte);
+    text.starts_with(|first: char| first.is_ascii_alphabetic()) && text.bytes().all(sign)
 }
