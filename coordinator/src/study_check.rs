@@ -75,16 +75,19 @@ impl Check {
             None => {
                 lines.push(String::new());
                 lines.push(
-                    "exact mode: no formal privacy guarantee. The sums are released without".into(),
-                );
-                lines.push(
-                    "noise, and every year read is marked in each node's ledger for good.".into(),
+                    "exact mode: no formal privacy guarantee. The sums are released without noise"
+                        .into(),
                 );
             }
             Some(plan) => {
                 self.costs(plan, &mut lines);
                 self.blocks(plan, &mut lines);
                 self.forecasts(plan, &mut lines);
+                lines.push(String::new());
+                lines.push(
+                    "this version checks dp studies and does not run them: no round adds noise yet"
+                        .into(),
+                );
             }
         }
         lines.push(String::new());

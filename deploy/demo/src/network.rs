@@ -136,7 +136,7 @@ impl Network {
     /// Starts the coordinator on `port` (0: any) and waits until it answers.
     ///
     /// # Errors
-    /// When it does not within `START_WAIT`.
+    /// When it does not within 20 s.
     pub fn start_hub(&mut self, port: u16, pause_at: Option<&str>) -> anyhow::Result<()> {
         let dir = self.hub_dir();
         let listen = format!("127.0.0.1:{port}");

@@ -270,7 +270,7 @@ fn an_exact_study_says_that_there_is_no_noise_and_no_guarantee() {
     assert!(all_words(&preview).all(|word| word.noise_sd == Some(0.0)));
     let text = preview.to_string();
     assert!(text.contains("no formal privacy guarantee"), "{text}");
-    assert!(text.contains("school year 2024: marked `exact` for good"), "{text}");
+    assert!(text.contains("school year 2024: exact, which no budget limits"), "{text}");
 }
 
 #[test]
@@ -291,7 +291,7 @@ fn a_private_study_shows_the_noise_of_the_plan_and_what_each_year_is_charged() {
     let year = &preview.cost.years[0];
     assert_eq!((year.school_year, year.rho), (2024, plan.charges().get(&2024).copied()));
     let text = preview.to_string();
-    assert!(text.contains("rho 0.1 from this district's ledger; 0.4 for a student with"), "{text}");
+    assert!(text.contains("rho 0.1 for a student here; 0.4 for one with"), "{text}");
     assert!(text.contains("sent as 0"), "{text}");
 }
 

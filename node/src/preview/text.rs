@@ -135,11 +135,11 @@ fn cost(preview: &Preview) -> Vec<(&'static str, String)> {
     let mut facts = vec![("guarantee", cost.guarantee.clone())];
     for year in &cost.years {
         let text = year.rho.map_or_else(
-            || format!("school year {}: marked `exact` for good", year.school_year),
+            || format!("school year {}: exact, which no budget limits", year.school_year),
             |rho| {
                 let (one, two) = (loss(rho), loss(4.0 * rho));
                 format!(
-                    "school year {}: rho {one} from this district's ledger; {two} for a student \
+                    "school year {}: rho {one} for a student here; {two} for one \
                      with records at two districts",
                     year.school_year
                 )

@@ -245,7 +245,7 @@ const STAR: &[&str] = &[
     "Nothing was sent and nothing was spent by looking.",
     "study star: STAR <grade 3>",
     "records as they stood on 1989-06-30",
-    "would cost school year 1989: rho 0.1 from this district's ledger; 0.4 for a student with records",
+    "would cost school year 1989: rho 0.1 for a student here; 0.4 for one with records at two",
     "in all 12 cells: 3 small, 3 empty; 20 words, 160 bytes under masks",
     "last time no earlier preview to compare with",
     "\"would travel as\" is an example: fresh keys each time.",
