@@ -28,6 +28,7 @@ use crate::ca::{Authority, CaError};
 use crate::enrolment::OperatorError;
 use crate::hub::{Hub, now_ms};
 use crate::service::{DistrictService, EnrolmentService, HubService};
+use crate::study_check::Check;
 use crate::tls;
 
 /// HTTP/2 keepalive: a peer that is silent this long is asked, and dropped if it stays silent as long.
@@ -104,6 +105,11 @@ enum Command {
         #[arg(long)]
         dir: PathBuf,
     },
+    /// Work on a study before it is run
+    Study {
+        #[command(subcommand)]
+        command: StudyCommand,
+    },
     /// Run a study and publish its release
     Run {
         /// The study, TOML; its school table lies beside it
@@ -117,6 +123,21 @@ enum Command {
         /// Longest wait for one step of a round
         #[arg(long, default_value_t = 60)]
         step_seconds: u32,
+    },
+}
+
+#[derive(Subcommand)]
+enum StudyCommand {
+    /// Show what a study would read, cost and show; nothing is asked, nothing is spent
+    Check {
+        /// The study, TOML; its school table lies beside it
+        study: PathBuf,
+        /// Number of districts; default: those the school table names
+        #[arg(long)]
+        districts: Option<u16>,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
     },
 }
 
@@ -203,6 +224,14 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
                 let live = if line.connected { "connected" } else { "" };
                 let pb::RosterLine { district_id, district_name, state, .. } = line;
                 say(&format!("{district_id:<32} {state:<8} {live:<9} {district_name}"))?;
+            }
+        }
+        Command::Study { command: StudyCommand::Check { study, districts, json } } => {
+            let check = Check::new(&study, districts)?;
+            if json {
+                say(&format!("{:#}", check.json()))?;
+            } else {
+                check.text().iter().try_for_each(|line| say(line))?;
             }
         }
         Command::Run { study, dir, gather_seconds, step_seconds } => {

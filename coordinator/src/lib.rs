@@ -13,4 +13,5 @@ pub mod journal;
 mod round;
 mod run;
 pub mod service;
+mod study_check;
 pub mod tls;

@@ -28,6 +28,7 @@ use crate::check::{Against, check};
 use crate::enroll::{EnrollError, Membership, enroll};
 use crate::journal::Journal;
 use crate::link;
+use crate::preview::{self, Asked};
 use crate::records::Records;
 use crate::round::{Node, Question, Refusal, now_ms};
 
@@ -68,6 +69,26 @@ enum Command {
         /// Print the report as JSON
         #[arg(long)]
         json: bool,
+    },
+    /// Show what a study would take from this district, cell by cell; nothing is sent or spent
+    Preview {
+        /// The study; its school table lies beside it
+        study: PathBuf,
+        /// This node's folder
+        #[arg(long)]
+        dir: PathBuf,
+        /// The folder with enrollments.csv and the other tables
+        #[arg(long)]
+        data: PathBuf,
+        /// For machines
+        #[arg(long)]
+        json: bool,
+        /// Also write a page to read in a browser
+        #[arg(long)]
+        html: Option<PathBuf>,
+        /// List only cells over few students
+        #[arg(long)]
+        small_only: bool,
     },
     /// Stay connected to the hub and take part in studies
     Run {
@@ -170,6 +191,10 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Check { folder, study, district, json } => {
             check_folder(&folder, study.as_deref(), district.as_deref(), json)
         }
+        Command::Preview { study, dir, data, json, html, small_only } => {
+            let (study, dir, data, html) = (&study, &dir, &data, html.as_deref());
+            look(&Asked { study, dir, data, json, html, small_only })
+        }
         Command::Run { dir, data, allow_exact, pause_at } => {
             serve(&dir, data, allow_exact, pause_at)
         }
@@ -249,6 +274,13 @@ fn check_folder(
         say(&report.to_string())?;
     }
     Ok(if report.is_refused() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+fn look(asked: &Asked<'_>) -> anyhow::Result<ExitCode> {
+    let (text, notes) = preview::command(asked)?;
+    say(text.trim_end())?;
+    notes.iter().for_each(|line| note(line));
+    Ok(ExitCode::SUCCESS)
 }
 
 fn serve(
@@ -342,7 +374,7 @@ fn verify(folder: &Path, hub_key: Option<&str>, dir: Option<&Path>) -> anyhow::R
     };
     say(&format!("release of study {:?}: whole", verified.study.id))?;
     say(&format!("signed by {}", verified.hub))?;
-    say(&format!("guarantee: {}", flashlight_proto::release::NO_GUARANTEE))?;
+    say(&format!("guarantee: {}", verified.release.guarantee()))?;
     if !verified.pinned {
         note("the signing key was taken from the folder itself: it shows that the folder is whole");
         note("hint: give --dir or --hub-key to check who signed it");

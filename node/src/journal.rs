@@ -7,8 +7,11 @@
 use flashlight_proto::canonical::Digest;
 use flashlight_proto::identity::{DistrictId, IdentityKey};
 use flashlight_proto::roster::{Roster, RosterError, SignedRoster};
+use flashlight_proto::study::Mode;
 use flashlight_store::{Store, StoreError};
 use serde::{Deserialize, Serialize};
+
+use crate::ledger::{Loss, Question};
 
 /// The node's journal.
 pub type Journal = Store<Entry>;
@@ -67,6 +70,72 @@ pub enum Entry {
         /// U₃.
         survivors: Vec<DistrictId>,
     },
+    /// A round is paid for. Comes before [`Entry::Masked`]; never undone.
+    Charged {
+        /// The round, hex.
+        round: String,
+        /// SHA-256 of the study's bytes.
+        study: Digest,
+        /// The study's short name.
+        study_id: String,
+        /// `exact` leaves a permanent mark on every year.
+        mode: Mode,
+        /// The year the study measures.
+        school_year: i16,
+        /// zCDP loss charged to every school year read, ascending; 0 in `exact`.
+        years: Vec<(i16, Loss)>,
+        /// What the round asks.
+        questions: Vec<Question>,
+        /// The roster of the round, ascending.
+        cohort: Vec<DistrictId>,
+        /// m: the least set of survivors.
+        survivors_min: u16,
+        /// t: signatures needed.
+        quorum: u16,
+        /// Least number of districts two sets of survivors may lie apart: `min_honest` + c.
+        apart: u16,
+        /// The officers' override that let this round in.
+        document: Option<Digest>,
+    },
+    /// The one set of survivors of the round's questions, before the confirm signature leaves.
+    Answered {
+        /// The round, hex.
+        round: String,
+        /// What was asked.
+        questions: Vec<Question>,
+        /// U₃, ascending.
+        survivors: Vec<DistrictId>,
+    },
+    /// A round that was charged is over.
+    RoundEnded {
+        /// The round, hex.
+        round: String,
+        /// What was published; none when it failed.
+        release: Option<Digest>,
+        /// Why it failed, a stable code; empty when it did not.
+        code: String,
+    },
+    /// A study waits for the officer.
+    Waiting {
+        /// SHA-256 of the study's bytes.
+        study: Digest,
+        /// The study's short name.
+        study_id: String,
+        /// One line for people.
+        title: String,
+    },
+    /// The officer said yes to a study.
+    Approved {
+        /// SHA-256 of the study's bytes.
+        study: Digest,
+    },
+    /// The officer said no to a study.
+    Refused {
+        /// SHA-256 of the study's bytes.
+        study: Digest,
+        /// For the hub to read; one line.
+        reason: String,
+    },
 }
 
 impl flashlight_store::Entry for Entry {
@@ -80,7 +149,17 @@ impl flashlight_store::Entry for Entry {
             Self::Masked { round, study, .. } => {
                 vec![format!("round/{round}"), format!("study/{study}")]
             }
-            Self::Confirmed { round, .. } => vec![format!("round/{round}")],
+            Self::Confirmed { round, .. }
+            | Self::Answered { round, .. }
+            | Self::RoundEnded { round, .. } => vec![format!("round/{round}")],
+            Self::Charged { round, study, years, .. } => {
+                let mut keys = vec![format!("round/{round}"), format!("study/{study}")];
+                keys.extend(years.iter().map(|(year, _)| format!("year/{year}")));
+                keys
+            }
+            Self::Waiting { study, .. }
+            | Self::Approved { study }
+            | Self::Refused { study, .. } => vec![format!("consent/{study}")],
         }
     }
 }

@@ -7,12 +7,16 @@
 pub mod aggregate;
 pub mod check;
 pub mod cli;
+pub mod consent;
 pub mod enroll;
 mod indicators;
 pub mod journal;
+pub mod ledger;
 pub mod link;
 pub mod local;
 mod node;
+pub mod noise;
+pub mod preview;
 pub mod records;
 pub mod round;
 pub mod tls;

@@ -48,17 +48,22 @@ pub fn exact_cells(
     if report.is_refused() {
         return Err(AggregateError::Refused(Box::new(report)));
     }
+    Ok(cells_of(study, layout, &counted.words))
+}
+
+/// The cells of a district's exact words.
+pub(crate) fn cells_of(study: &Study, layout: &Layout, words: &[i64]) -> Vec<LocalCell> {
     let mut cells = Vec::new();
     for (index, block) in layout.blocks().iter().enumerate() {
         let grid =
             study.scores(&study.tables[block.table]).map_or(1, |(test, _)| test.units_per_point);
-        let words = &counted.words[block.first_word()..block.first_word() + block.words()];
+        let words = &words[block.first_word()..block.first_word() + block.words()];
         let own = words.chunks_exact(block.encoding.words());
         cells.extend(
             block.cells().iter().zip(own).map(|(key, words)| cell(index, block, key, words, grid)),
         );
     }
-    Ok(cells)
+    cells
 }
 
 fn cell(index: usize, block: &Block, key: &CellKey, words: &[i64], grid: u32) -> LocalCell {

@@ -14,6 +14,7 @@
 //! students. For score indicators "grade" is the grade tested, whose bounds and cut apply.
 
 mod block;
+mod noise;
 mod offer;
 
 use crate::{
@@ -24,6 +25,9 @@ use crate::{
 };
 
 pub use self::block::{Block, CellKey, Encoding};
+pub use self::noise::{
+    Carried, NoiseBlock, NoiseBlocks, Part, Question, Run, questions, years_read,
+};
 
 /// Most words of one layout: 32 MiB per contribution.
 pub const MAX_WORDS: usize = 1 << 22;

@@ -11,6 +11,7 @@
 pub mod canonical;
 pub mod category;
 pub mod contribution;
+pub mod dp;
 pub mod identity;
 pub mod layout;
 pub mod release;
@@ -19,5 +20,6 @@ pub mod schools;
 pub mod secagg;
 pub mod study;
 pub mod token;
+pub mod vouch;
 pub mod wire;
 pub mod words;

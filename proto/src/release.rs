@@ -3,13 +3,26 @@
 //! In: the network sums of one round, with the study, layout and facts that produced them. Out: a
 //! [`Release`]: for every cell of the layout either a value with its n, or suppressed with neither;
 //! and a folder that `sha256sum` and `openssl` alone can check (docs/PROTOCOL.md, "Release").
-//! Promise: no cell over fewer than `min_n` students is shown, as value, n or sum; every value is
-//! one correctly rounded division of the exact integers printed beside it. Not promised:
-//! complementary suppression. A withheld cell may follow from shown ones by subtraction, and the
-//! release says so. Touches nothing.
+//! Every number shown is computed from the integers printed beside it, in one way, so that a reader
+//! can do it again. Suppressed cells look alike, whatever the reason. Touches nothing.
+//!
+//! * `exact`: promised is that no cell over fewer than `min_n` students is shown, as value, n or
+//!   sum; every value is one correctly rounded division. Not promised: complementary suppression. A
+//!   withheld cell may follow from shown ones by subtraction, and the release says so.
+//! * `dp`: the sums are on the fine grid of the study's [`NoisePlan`](crate::dp::NoisePlan) and
+//!   carry the noise of all survivors. Cells show a value, its noise's standard deviation and 95 %
+//!   interval, and a noisy n. Promised is the study's ρ, whatever is shown; and that a cell over
+//!   fewer than `min_n` students is shown with a chance of less than 1 %.
+//!
+//! The two modes have different columns in `tables.csv` and different members in `release.json`,
+//! which names its format: what has no noise has no place for it.
 
 mod cell;
+mod certificate;
+mod estimate;
 mod folder;
+mod json;
+mod noisy;
 mod parameters;
 mod text;
 
@@ -19,23 +32,26 @@ use serde::Serialize;
 
 use crate::{
     canonical::Digest,
+    dp::NoiseError,
     identity::{DistrictId, IdentityKey},
     layout::{Block, Layout},
     schools::SchoolTable,
     study::{CohortSizes, Mode, Study},
 };
 
-use self::parameters::Parameters;
+use self::{noisy::Noise, parameters::Parameters};
 
 pub use self::{
     cell::{Cell, MAX_EXACT, Outcome},
     folder::{FOLDER_FILES, Verified, VerifyError, verify_folder},
+    noisy::{Noisy, NoisySums},
 };
 
 /// What every output of `exact` mode says.
 pub const NO_GUARANTEE: &str = "no formal privacy guarantee";
-/// Format name in `release.json`.
+/// Format names in `release.json`.
 const FORMAT: &str = "flashlight/release/v1";
+const FORMAT_DP: &str = "flashlight/release-dp/v1";
 /// The word for "not broken down by this".
 const ALL: &str = "all";
 /// Longest `software`, bytes.
@@ -45,9 +61,9 @@ const SOFTWARE_MAX: usize = 200;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReleaseError {
-    /// The study is in `dp` mode, whose estimates and certificate this version does not make.
-    #[error("this version releases studies in exact mode only; the study says mode = \"dp\"")]
-    DpNotAvailable,
+    /// The study is in `dp` mode, and its noise cannot be planned.
+    #[error("the noise of the study cannot be planned")]
+    Noise(#[from] NoiseError),
     /// The layout was not derived from this study and school table.
     #[error("the layout, the school table and the study do not belong together")]
     Layout,
@@ -88,9 +104,9 @@ pub enum ReleaseError {
 impl ReleaseError {
     /// The stable code of this error.
     #[must_use]
-    pub const fn code(&self) -> &'static str {
+    pub fn code(&self) -> &'static str {
         match self {
-            Self::DpNotAvailable => "dp_not_available",
+            Self::Noise(error) => error.code(),
             Self::Layout => "release_layout",
             Self::Length { .. } => "release_length",
             Self::SumImpossible { .. } => "sum_impossible",
@@ -165,18 +181,19 @@ impl RoundFacts {
 #[derive(Clone, Debug, Serialize)]
 pub struct Release {
     format: &'static str,
-    guarantee: &'static str,
+    guarantee: String,
     parameters: Parameters,
     cells: Vec<Cell>,
 }
 
 impl Release {
-    /// Makes a release from the network's sums, one per word of the layout, in grid units and
-    /// students.
+    /// Makes a release from the network's sums, one per word of the layout: in grid units and
+    /// students, and in `dp` mode each multiplied by 2^`scale_bits` of its noise block, with the
+    /// noise of all survivors; words that are carried are 0.
     ///
     /// # Errors
-    /// [`ReleaseError`] when the study is in `dp` mode, the parts do not belong together, a sum
-    /// cannot be, or the facts contradict each other.
+    /// [`ReleaseError`] when the parts do not belong together, a sum cannot be, the facts
+    /// contradict each other, or the noise of a study in `dp` mode cannot be planned.
     pub fn build(
         study: &Study,
         schools: &SchoolTable,
@@ -187,45 +204,29 @@ impl Release {
         if sums.len() != layout.words() {
             return Err(ReleaseError::Length { got: sums.len(), want: layout.words() });
         }
-        let mut at = 0;
-        Self::assemble(study, schools, layout, facts, |block, units_per_point| {
-            let words = &sums[at..at + block.encoding.words()];
-            let min_n = study.suppression.min_n;
-            let outcome = Outcome::of_sums(block.encoding, units_per_point, words, min_n)
-                .ok_or_else(|| ReleaseError::SumImpossible { name: layout.cell_name(at) })?;
-            at += words.len();
-            Ok(outcome)
+        let frame = Frame::new(study, schools, layout, facts)?;
+        let min_n = study.suppression.min_n;
+        frame.release(|place| {
+            let words = &sums[place.word..place.word + place.block.encoding.words()];
+            let outcome = match &frame.noise {
+                None => Outcome::of_sums(place.block.encoding, place.units_per_point, words, min_n),
+                Some(noise) => noise.outcome(place.index, place.cell, sums),
+            };
+            outcome
+                .ok_or_else(|| ReleaseError::SumImpossible { name: layout.cell_name(place.word) })
         })
     }
 
-    /// Puts a release together, asking `outcome` for each cell in the order of the layout.
-    fn assemble<E: From<ReleaseError>>(
-        study: &Study,
-        schools: &SchoolTable,
-        layout: &Layout,
-        facts: RoundFacts,
-        mut outcome: impl FnMut(&Block, u32) -> Result<Outcome, E>,
-    ) -> Result<Self, E> {
-        if study.mode == Mode::Dp {
-            return Err(ReleaseError::DpNotAvailable.into());
-        }
-        let own = Layout::derive(study, schools).map_err(|_| ReleaseError::Layout)?;
-        if own.hash() != layout.hash() {
-            return Err(ReleaseError::Layout.into());
-        }
-        facts.check(study)?;
-        let mut cells = Vec::new();
-        for block in layout.blocks() {
-            let table = &study.tables[block.table];
-            let test: Option<Arc<str>> = table.test.as_deref().map(Arc::from);
-            let units_per_point = study.scores(table).map_or(1, |(test, _)| test.units_per_point);
-            for key in block.cells() {
-                let outcome = outcome(block, units_per_point)?;
-                cells.push(Cell::new(block, table, test.clone(), key, outcome));
-            }
-        }
-        let parameters = Parameters::new(study, schools, layout, facts);
-        Ok(Self { format: FORMAT, guarantee: NO_GUARANTEE, parameters, cells })
+    /// What protects the students, in one line: for `dp` the loss, for `exact` [`NO_GUARANTEE`].
+    #[must_use]
+    pub fn guarantee(&self) -> &str {
+        &self.guarantee
+    }
+
+    /// Whether the sums carry noise.
+    #[must_use]
+    pub const fn mode(&self) -> Mode {
+        self.parameters.mode()
     }
 
     /// All cells, in the order of the layout.
@@ -244,5 +245,74 @@ impl Release {
     #[must_use]
     pub const fn study_hash(&self) -> Digest {
         self.parameters.study.sha256
+    }
+}
+
+/// Everything of a release that is known before its sums.
+struct Frame<'a> {
+    study: &'a Study,
+    schools: &'a SchoolTable,
+    layout: &'a Layout,
+    facts: RoundFacts,
+    /// `None` in `exact` mode.
+    noise: Option<Noise>,
+}
+
+/// One cell's place.
+struct Place<'a> {
+    block: &'a Block,
+    /// The block's place in the layout.
+    index: usize,
+    /// The cell's place in the block.
+    cell: usize,
+    /// The cell's first word.
+    word: usize,
+    units_per_point: u32,
+}
+
+impl<'a> Frame<'a> {
+    /// Checks that the parts belong together.
+    fn new(
+        study: &'a Study,
+        schools: &'a SchoolTable,
+        layout: &'a Layout,
+        facts: RoundFacts,
+    ) -> Result<Self, ReleaseError> {
+        let own = Layout::derive(study, schools).map_err(|_| ReleaseError::Layout)?;
+        if own.hash() != layout.hash() {
+            return Err(ReleaseError::Layout);
+        }
+        facts.check(study)?;
+        let noise = match study.mode {
+            Mode::Exact => None,
+            Mode::Dp => Some(Noise::new(study, schools, layout, &facts)?),
+        };
+        Ok(Self { study, schools, layout, facts, noise })
+    }
+
+    /// Puts a release together, asking `outcome` for each cell in the order of the layout.
+    fn release<E>(
+        &self,
+        mut outcome: impl FnMut(Place<'a>) -> Result<Outcome, E>,
+    ) -> Result<Release, E> {
+        let mut cells = Vec::new();
+        for (index, block) in self.layout.blocks().iter().enumerate() {
+            let table = &self.study.tables[block.table];
+            let test: Option<Arc<str>> = table.test.as_deref().map(Arc::from);
+            let scores = self.study.scores(table);
+            let units_per_point = scores.map_or(1, |(test, _)| test.units_per_point);
+            for (cell, key) in block.cells().iter().enumerate() {
+                let word = block.first_word() + cell * block.encoding.words();
+                let outcome = outcome(Place { block, index, cell, word, units_per_point })?;
+                cells.push(Cell::new(block, table, test.clone(), key, outcome));
+            }
+        }
+        let parameters = Parameters::new(self);
+        let format = if self.noise.is_some() { FORMAT_DP } else { FORMAT };
+        Ok(Release { format, guarantee: self.guarantee(), parameters, cells })
+    }
+
+    fn guarantee(&self) -> String {
+        self.noise.as_ref().map_or_else(|| NO_GUARANTEE.to_owned(), certificate::guarantee)
     }
 }

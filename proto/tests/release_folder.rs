@@ -94,6 +94,13 @@ fn the_same_release_gives_the_same_bytes() {
 }
 
 #[test]
+fn the_bytes_of_an_exact_release_are_those_of_version_one() {
+    let sums = Digest::of(&folder(&Draft::default())["SHA256SUMS"]);
+    let known = "1e49b3c98b5d813d15ea98f7300f4075056939211dc9c3730a0e8c97f1593401";
+    assert_eq!(sums.to_string(), known);
+}
+
+#[test]
 fn a_changed_byte_in_any_file_is_noticed() {
     let files = folder(&Draft::default());
     for name in FOLDER_FILES {

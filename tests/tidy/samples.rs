@@ -14,7 +14,9 @@ fn samples(end: &str) -> Vec<&'static File> {
 
 #[test]
 fn every_sample_study_is_valid_and_fits_the_school_table_beside_it() {
-    let studies = samples(".toml");
+    // A district's policy; the node, which this crate cannot see, tests that it is one.
+    let is_study = |sample: &&File| sample.path != "deploy/samples/policy.toml";
+    let studies: Vec<_> = samples(".toml").into_iter().filter(is_study).collect();
     assert!(!studies.is_empty(), "there is a sample study");
     for sample in studies {
         let study = Study::parse(sample.text.as_bytes())

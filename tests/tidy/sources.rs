@@ -27,19 +27,26 @@ const GENERATED: [&str; 10] = [
 ];
 
 /// Where something may be written out by serde.
-const SERIALIZE: [&str; 12] = [
-    "coordinator/src/journal.rs",      // entries: ids, public keys, hashes
-    "node/src/enroll/membership.rs",   // node.json: who we are and where the hub is
-    "node/src/journal.rs",             // entries: ids, public keys, hashes
-    "node/src/records/report.rs",      // `check --json`: files, rules, row numbers, counts
-    "proto/src/canonical.rs",          // a digest
-    "proto/src/category.rs",           // the spelling of a category
-    "proto/src/identity.rs",           // district ids and public keys
-    "proto/src/release.rs",            // the release
-    "proto/src/release/cell.rs",       // a released cell
-    "proto/src/release/parameters.rs", // what produced the release
-    "proto/src/study.rs",              // the spellings of mode and preset
-    "proto/src/study/date.rs",         // a date
+const SERIALIZE: [&str; 19] = [
+    "coordinator/src/journal.rs",       // entries: ids, public keys, hashes
+    "node/src/enroll/membership.rs",    // node.json: who we are and where the hub is
+    "node/src/journal.rs",              // entries: ids, public keys, hashes
+    "node/src/ledger/budget.rs",        // `budget --json`: rounds, years and what they cost
+    "node/src/ledger/loss.rs",          // a privacy loss
+    "node/src/ledger/question.rs",      // what was asked: indicator, year, date
+    "node/src/preview/last.rs",         // the exact words of the last preview, for this node alone
+    "node/src/preview/view.rs",         // `preview --json`: exact, for the district alone
+    "node/src/records/report.rs",       // `check --json`: files, rules, row numbers, counts
+    "proto/src/canonical.rs",           // a digest
+    "proto/src/category.rs",            // the spelling of a category
+    "proto/src/identity.rs",            // district ids and public keys
+    "proto/src/release.rs",             // the release
+    "proto/src/release/cell.rs",        // a released cell
+    "proto/src/release/certificate.rs", // what the noise was and what it promises
+    "proto/src/release/json.rs",        // a released cell with noise
+    "proto/src/release/parameters.rs",  // what produced the release
+    "proto/src/study.rs",               // the spellings of mode and preset
+    "proto/src/study/date.rs",          // a date
 ];
 
 fn rust() -> impl Iterator<Item = &'static File> {

@@ -7,5 +7,6 @@ mod folder;
 mod hand_counted;
 mod network;
 mod parquet;
+mod preview;
 mod rewritten;
 mod rules;

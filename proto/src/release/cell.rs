@@ -1,12 +1,12 @@
 //! One published cell: a value and its n, or suppressed with neither.
 
-use std::{str::FromStr, sync::Arc};
+use std::sync::Arc;
 
-use serde::{Deserialize, Deserializer, Serialize, de};
+use serde::Serialize;
 
-use super::ALL;
+use super::{json::CellText, noisy::Noisy};
 use crate::{
-    category::{CategoryError, Dimension, Family, Grade, Indicator, Level},
+    category::{Dimension, Family, Grade, Indicator, Level},
     layout::{Block, CellKey, Encoding},
     study::{ChronicPreset, TableSpec},
 };
@@ -16,7 +16,7 @@ use crate::{
 pub const MAX_EXACT: i64 = 1 << 53;
 
 /// One cell of a release. Everything but the outcome is public beforehand.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(into = "CellText")]
 pub struct Cell {
     /// Number of the study's `[[table]]`, from 1.
@@ -72,20 +72,10 @@ impl Cell {
     }
 }
 
-/// The text of an attribute, or the word for "not broken down by this".
-pub(super) fn or_all(text: Option<&'static str>) -> &'static str {
-    text.unwrap_or(ALL)
-}
-
-/// Reads an attribute back.
-fn unless_all<T: FromStr>(text: &str) -> Result<Option<T>, T::Err> {
-    if text == ALL { Ok(None) } else { text.parse().map(Some) }
-}
-
-/// What a cell shows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What a cell shows: in `exact` mode a count, rate or mean, in `dp` mode [`Noisy`].
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Outcome {
-    /// Fewer than `min_n` students, perhaps none: nothing is shown.
+    /// Fewer than `min_n` students, perhaps none, or in `dp` mode too few to tell: nothing is shown.
     Suppressed,
     /// A count of students.
     Count {
@@ -108,10 +98,12 @@ pub enum Outcome {
         /// Grid units per point.
         units_per_point: u32,
     },
+    /// Any of them with noise.
+    Noisy(Noisy),
 }
 
 impl Outcome {
-    /// The outcome of one cell's sums; `None` when no students could give them.
+    /// The outcome of one cell's exact sums; `None` when no students could give them.
     pub(super) fn of_sums(
         encoding: Encoding,
         units_per_point: u32,
@@ -164,20 +156,21 @@ impl Outcome {
         sums.and_then(|sums| Self::of_sums(encoding, units_per_point, &sums, min_n)) == Some(self)
     }
 
-    /// Students behind the value: counted, in the denominator, or with a score. `None` when
-    /// suppressed.
+    /// Students behind the value: counted, in the denominator, or with a score; with noise, rounded
+    /// to a whole number of at least 0. `None` when suppressed.
     #[must_use]
     pub const fn n(self) -> Option<u64> {
         match self {
             Self::Suppressed => None,
             Self::Count { n } | Self::Rate { n, .. } | Self::Mean { n, .. } => Some(n),
+            Self::Noisy(noisy) => Some(noisy.n),
         }
     }
 
     /// The value: students, a share from 0 to 1, or points. `None` when suppressed.
     ///
-    /// Computed once from the integers, which are at most [`MAX_EXACT`]: the float nearest to the
-    /// true quotient.
+    /// Computed once from the integers, which without noise are at most [`MAX_EXACT`]: the float
+    /// nearest to the true quotient.
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "of_sums keeps all of them within MAX_EXACT")]
     pub fn value(self) -> Option<f64> {
@@ -188,124 +181,25 @@ impl Outcome {
             Self::Mean { sum, n, units_per_point } => {
                 Some(sum as f64 / (n * u64::from(units_per_point)) as f64)
             }
+            Self::Noisy(noisy) => Some(noisy.value),
+        }
+    }
+
+    /// What is shown with noise; `None` when suppressed, or without noise.
+    #[must_use]
+    pub const fn noisy(&self) -> Option<&Noisy> {
+        match self {
+            Self::Noisy(noisy) => Some(noisy),
+            _ => None,
         }
     }
 
     /// The value as it is written, in JSON and CSV alike: the shortest decimal that reads back as
-    /// the same float, and an integer for a count.
+    /// the same float, and an integer for a count without noise.
     pub(super) fn number(self) -> Option<serde_json::Number> {
         match self {
             Self::Count { n } => Some(n.into()),
             other => other.value().and_then(serde_json::Number::from_f64),
         }
-    }
-}
-
-/// A cell as it stands in `release.json`.
-#[derive(Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct CellText {
-    table: usize,
-    indicator: Indicator,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    test: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    preset: Option<ChronicPreset>,
-    year: i16,
-    by: Vec<Dimension>,
-    level: String,
-    grade: String,
-    family: String,
-    group: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    value: Option<serde_json::Number>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    n: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    num: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    sum: Option<i64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    units_per_point: Option<u32>,
-    suppressed: bool,
-}
-
-impl From<Cell> for CellText {
-    fn from(cell: Cell) -> Self {
-        let (num, sum, units_per_point) = match cell.outcome {
-            Outcome::Suppressed | Outcome::Count { .. } => (None, None, None),
-            Outcome::Rate { num, .. } => (Some(num), None, None),
-            Outcome::Mean { sum, units_per_point, .. } => (None, Some(sum), Some(units_per_point)),
-        };
-        Self {
-            table: cell.table,
-            indicator: cell.indicator,
-            test: cell.test.as_deref().map(str::to_owned),
-            preset: cell.preset,
-            year: cell.year,
-            by: cell.by(),
-            level: or_all(cell.level.map(Level::as_str)).to_owned(),
-            grade: or_all(cell.grade.map(Grade::as_str)).to_owned(),
-            family: or_all(cell.family.map(Family::as_str)).to_owned(),
-            group: or_all(cell.group).to_owned(),
-            value: cell.outcome.number(),
-            n: cell.outcome.n(),
-            num,
-            sum,
-            units_per_point,
-            suppressed: cell.outcome == Outcome::Suppressed,
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for Cell {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Self::try_from(CellText::deserialize(deserializer)?).map_err(de::Error::custom)
-    }
-}
-
-/// A cell that cannot be read back.
-#[derive(Debug, thiserror::Error)]
-enum CellError {
-    #[error("a cell shows a value with its integers, or is suppressed with none of them")]
-    Outcome,
-    #[error("a cell names a group that its family does not have")]
-    Group,
-    #[error(transparent)]
-    Category(#[from] CategoryError),
-}
-
-impl TryFrom<CellText> for Cell {
-    type Error = CellError;
-
-    /// Reads a cell back. The value is left to be computed again from the integers.
-    fn try_from(text: CellText) -> Result<Self, Self::Error> {
-        let shown = (text.suppressed, text.value, text.n, text.num, text.sum, text.units_per_point);
-        let outcome = match shown {
-            (true, None, None, None, None, None) => Outcome::Suppressed,
-            (false, Some(_), Some(n), None, None, None) => Outcome::Count { n },
-            (false, Some(_), Some(n), Some(num), None, None) => Outcome::Rate { num, n },
-            (false, Some(_), Some(n), None, Some(sum), Some(units_per_point)) => {
-                Outcome::Mean { sum, n, units_per_point }
-            }
-            _ => return Err(CellError::Outcome),
-        };
-        let family: Option<Family> = unless_all(&text.family)?;
-        let group = family.map_or(Some(ALL), |family| {
-            family.groups().iter().copied().find(|group| *group == text.group)
-        });
-        let group = group.filter(|group| *group == text.group).ok_or(CellError::Group)?;
-        Ok(Self {
-            table: text.table,
-            indicator: text.indicator,
-            test: text.test.map(Arc::from),
-            preset: text.preset,
-            year: text.year,
-            level: unless_all(&text.level)?,
-            grade: unless_all(&text.grade)?,
-            family,
-            group: family.map(|_| group),
-            outcome,
-        })
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::{Cell, Outcome, Parameters, Release, ReleaseError, RoundFacts};
+use super::{Cell, Frame, Outcome, Parameters, Release, ReleaseError, RoundFacts};
 use crate::{
     canonical::{Digest, Pieces},
     identity::{IdentityKey, IdentitySecret, Signature},
@@ -305,12 +305,16 @@ fn remake(
 ) -> Result<Release, VerifyError> {
     let min_n = study.suppression.min_n;
     let mut number = 0;
-    let release = Release::assemble(study, schools, layout, facts, |block, units| {
+    let frame = Frame::new(study, schools, layout, facts)?;
+    let release = frame.release(|place| {
         number += 1;
-        let outcome = cells.get(number - 1).map(|cell| cell.outcome);
-        outcome
-            .filter(|outcome: &Outcome| outcome.fits(block.encoding, units, min_n))
-            .ok_or(VerifyError::Cell { number })
+        let outcome = match &frame.noise {
+            Some(noise) => noise.again(place.index, place.cell, cells),
+            None => cells.get(number - 1).map(|cell| cell.outcome).filter(|outcome: &Outcome| {
+                outcome.fits(place.block.encoding, place.units_per_point, min_n)
+            }),
+        };
+        outcome.ok_or(VerifyError::Cell { number })
     })?;
     if cells.len() > number {
         return Err(VerifyError::Cell { number: number + 1 });

@@ -2,19 +2,25 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{NO_GUARANTEE, RoundFacts};
+use super::{
+    Frame, RoundFacts,
+    certificate::{Certificate, ThresholdPart},
+};
 use crate::{
     canonical::Digest,
     identity::{DistrictId, IdentityKey},
-    layout::Layout,
-    schools::SchoolTable,
-    study::{CohortSizes, Date, Mode, Study, study_digest},
+    study::{CohortSizes, Date, Mode, study_digest},
 };
 
 /// What simple suppression does not do.
 const SUPPRESSION_NOTE: &str = "A cell over fewer than min_n students is withheld, value and n \
     alike. Complementary suppression is not applied: a reader may be able to work out a withheld \
     cell by subtracting shown cells from a shown total.";
+/// What it does in `dp` mode.
+const NOISY_NOTE: &str = "A cell whose noisy n is below the threshold is withheld, value and n \
+    alike, in every table and for every group. Complementary suppression is not applied: cells \
+    carry independent noise, so that subtracting shown cells from a shown total gives a withheld \
+    cell with more noise than it had, and the loss stays the one stated.";
 
 /// Everything but the cells.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -48,6 +54,8 @@ pub(super) struct StudyPart {
 #[serde(deny_unknown_fields)]
 struct PrivacyPart {
     mode: Mode,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    certificate: Option<Certificate>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -69,6 +77,8 @@ struct SuppressionPart {
     min_n: u32,
     complementary: bool,
     note: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    threshold: Option<ThresholdPart>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -84,15 +94,13 @@ struct RoundPart {
 }
 
 impl Parameters {
-    pub(super) fn new(
-        study: &Study,
-        schools: &SchoolTable,
-        layout: &Layout,
-        facts: RoundFacts,
-    ) -> Self {
+    pub(super) fn new(frame: &Frame<'_>) -> Self {
+        let Frame { study, schools, layout, facts, noise } = frame;
+        let (facts, noise) = (facts.clone(), noise.as_ref());
         let CohortSizes { n, m, t, c, h } = facts.sizes;
+        let note = if noise.is_some() { NOISY_NOTE } else { SUPPRESSION_NOTE };
         Self {
-            guarantee: NO_GUARANTEE.to_owned(),
+            guarantee: frame.guarantee(),
             study: StudyPart {
                 id: study.id.clone(),
                 title: study.title.clone(),
@@ -102,7 +110,10 @@ impl Parameters {
                 schools_sha256: schools.hash(),
                 digest: study_digest(study.hash(), schools.hash()),
             },
-            privacy: PrivacyPart { mode: study.mode },
+            privacy: PrivacyPart {
+                mode: study.mode,
+                certificate: noise.map(|noise| Certificate::new(frame, noise)),
+            },
             cohort: CohortPart {
                 n,
                 m,
@@ -116,7 +127,8 @@ impl Parameters {
             suppression: SuppressionPart {
                 min_n: study.suppression.min_n,
                 complementary: false,
-                note: SUPPRESSION_NOTE.to_owned(),
+                note: note.to_owned(),
+                threshold: noise.map(|noise| ThresholdPart::new(frame, noise)),
             },
             round: RoundPart {
                 id: facts.round_id,
@@ -149,6 +161,10 @@ impl Parameters {
             hub: self.hub,
             software: self.software.clone(),
         }
+    }
+
+    pub(super) const fn mode(&self) -> Mode {
+        self.privacy.mode
     }
 
     pub(super) const fn schools_hash(&self) -> Digest {

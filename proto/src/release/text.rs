@@ -6,13 +6,17 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use super::{Cell, Outcome, Release, ReleaseError, cell::or_all};
-use crate::category::{Dimension, Family, Grade, Level};
+use super::{Release, ReleaseError, json::CellText};
+use crate::study::Mode;
 
 /// The header of `tables.csv`. `guarantee` is a column and not a comment, so that every CSV reader
 /// reads the file and every row, wherever it is copied, keeps the warning.
 const HEADER: &str = "table,indicator,test,preset,year,by,level,grade,family,group,suppressed,\
     value,n,num,sum,units_per_point,guarantee\n";
+/// The header in `dp` mode.
+const HEADER_DP: &str = "table,indicator,test,preset,year,by,level,grade,family,group,suppressed,\
+    value,sd,low,high,n,sd_n,noise_dominated,noisy_num,noisy_rest,noisy_n,n_scale_bits,noisy_sum,\
+    sum_scale_bits,units_per_point,guarantee\n";
 
 /// Bytes of a piece, about: what is made of a file at a time.
 const PIECE: usize = 64 * 1024;
@@ -46,7 +50,9 @@ impl<E, F: FnMut(&[u8]) -> Result<(), E>> Pieces<F> {
 impl Release {
     /// `release.json`: parameters and cells, one cell a line, ending in a newline. A shown cell has
     /// `value` and `n` with the integers they come from (`num` of `n`, or `sum` in grid units over
-    /// `n` × `units_per_point`); a suppressed cell has none of them.
+    /// `n` × `units_per_point`); with noise it also has `sd`, `low`, `high`, `sd_n` and
+    /// `noise_dominated`, and for integers the noisy sums, in 2^`scale_bits` parts of a student or
+    /// grid unit. A suppressed cell has none of them.
     ///
     /// # Errors
     /// [`ReleaseError::Json`] when it cannot be written.
@@ -65,7 +71,7 @@ impl Release {
         let mut pieces = Pieces::new(out);
         let json = &mut pieces.text;
         json.push_str("{\n");
-        for (key, value) in [("format", self.format), ("guarantee", self.guarantee)] {
+        for (key, value) in [("format", self.format), ("guarantee", self.guarantee())] {
             let value = serde_json::to_string(value).map_err(fail)?;
             let _ = writeln!(json, "  \"{key}\": {value},");
         }
@@ -89,8 +95,8 @@ impl Release {
         Ok((pretty(&self.parameters)? + "\n").into_bytes())
     }
 
-    /// `tables.csv`: one row per cell, in the same order, with the same numbers. Suppressed cells
-    /// have `suppressed` = true and empty numbers.
+    /// `tables.csv`: one row per cell, in the same order, with the same numbers under the same
+    /// names. Suppressed cells have `suppressed` = true and empty numbers.
     #[must_use]
     pub fn tables_csv(&self) -> Vec<u8> {
         let mut csv = Vec::new();
@@ -103,10 +109,13 @@ impl Release {
         &self,
         out: impl FnMut(&[u8]) -> Result<(), E>,
     ) -> Result<(), E> {
+        let is_noisy = self.mode() == Mode::Dp;
         let mut pieces = Pieces::new(out);
-        pieces.text.push_str(HEADER);
+        pieces.text.push_str(if is_noisy { HEADER_DP } else { HEADER });
         for cell in &self.cells {
-            row(&mut pieces.text, cell, self.guarantee);
+            let text = CellText::from(cell.clone());
+            let numbers = if is_noisy { noisy(&text) } else { exact(&text) };
+            row(&mut pieces.text, &text, &numbers, &self.guarantee);
             pieces.flow()?;
         }
         pieces.finish()
@@ -121,38 +130,61 @@ fn collect<E>(whole: &mut Vec<u8>) -> impl FnMut(&[u8]) -> Result<(), E> {
     }
 }
 
-/// Appends one row. No value needs quoting: names and categories hold no comma or quote.
-fn row(csv: &mut String, cell: &Cell, guarantee: &str) {
-    let by: Vec<_> = cell.by().into_iter().map(Dimension::as_str).collect();
-    let text = |number: Option<u64>| number.map_or_else(String::new, |number| number.to_string());
-    let (num, sum, units_per_point) = match cell.outcome {
-        Outcome::Suppressed | Outcome::Count { .. } => (None, String::new(), None),
-        Outcome::Rate { num, .. } => (Some(num), String::new(), None),
-        Outcome::Mean { sum, units_per_point, .. } => {
-            (None, sum.to_string(), Some(u64::from(units_per_point)))
-        }
-    };
+/// Appends one row. No value needs quoting: names, categories and guarantees hold no comma or quote.
+fn row(csv: &mut String, cell: &CellText, numbers: &[String], guarantee: &str) {
+    let by: Vec<_> = cell.by.iter().map(|dimension| dimension.as_str()).collect();
     let _ = writeln!(
         csv,
-        "{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{}",
+        "{},{},{},{},{},{},{},{},{},{},{},{},{}",
         cell.table,
         cell.indicator,
         cell.test.as_deref().unwrap_or(""),
         cell.preset.map_or("", |preset| preset.as_str()),
         cell.year,
         by.join("+"),
-        or_all(cell.level.map(Level::as_str)),
-        or_all(cell.grade.map(Grade::as_str)),
-        or_all(cell.family.map(Family::as_str)),
-        or_all(cell.group),
-        cell.outcome == Outcome::Suppressed,
-        cell.outcome.number().map_or_else(String::new, |value| value.to_string()),
-        text(cell.outcome.n()),
-        text(num),
-        sum,
-        text(units_per_point),
+        cell.level,
+        cell.grade,
+        cell.family,
+        cell.group,
+        cell.suppressed,
+        numbers.join(","),
         guarantee,
     );
+}
+
+/// The numbers in the order of [`HEADER`].
+fn exact(cell: &CellText) -> Vec<String> {
+    vec![
+        text(cell.value.as_ref()),
+        text(cell.n),
+        text(cell.num),
+        text(cell.sum),
+        text(cell.units_per_point),
+    ]
+}
+
+/// The numbers in the order of [`HEADER_DP`].
+fn noisy(cell: &CellText) -> Vec<String> {
+    vec![
+        text(cell.value.as_ref()),
+        text(cell.sd.as_ref()),
+        text(cell.low.as_ref()),
+        text(cell.high.as_ref()),
+        text(cell.n),
+        text(cell.sd_n.as_ref()),
+        text(cell.noise_dominated),
+        text(cell.noisy_num),
+        text(cell.noisy_rest),
+        text(cell.noisy_n),
+        text(cell.n_scale_bits),
+        text(cell.noisy_sum),
+        text(cell.sum_scale_bits),
+        text(cell.units_per_point),
+    ]
+}
+
+fn text<T: ToString>(number: Option<T>) -> String {
+    number.map_or_else(String::new, |number| number.to_string())
 }
 
 fn pretty<T: Serialize>(value: &T) -> Result<String, ReleaseError> {

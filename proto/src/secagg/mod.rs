@@ -26,6 +26,7 @@ pub mod mask;
 mod prg;
 pub mod shamir;
 pub mod share;
+pub mod sparse_plan;
 pub mod terms;
 pub mod unmask;
 

@@ -1,0 +1,392 @@
+//! `study check`: what a study would read, cost and show, before anything is spent.
+//!
+//! In: a study file with its school table beside it, and a number of districts. Out: a [`Check`],
+//! as text or JSON: in `dp` mode the noise blocks with their sensitivities, the split of ρ, the
+//! noise, ε(δ), the years charged, and the forecast error of each table; in `exact` mode what is
+//! read, and that there is no formal privacy guarantee. Reads public files only, asks nobody, and
+//! spends nothing.
+
+use std::{collections::BTreeSet, path::Path};
+
+use anyhow::Context as _;
+use flashlight_proto::{
+    canonical::Digest,
+    category::Indicator,
+    dp::{BlockPlan, NoisePlan, SizeForecast, TableForecast},
+    layout::{Layout, Part, questions, years_read},
+    schools::SchoolTable,
+    study::{CohortSizes, Study},
+    wire::{SCHOOLS_MAX, STUDY_MAX},
+};
+use flashlight_store::files;
+use serde_json::{Value, json};
+
+use crate::run::RunError;
+
+/// Most hidden cells that are named in the text; JSON names all.
+const NAMED_MAX: usize = 8;
+
+/// A study with its parts and, in `dp` mode, its noise.
+pub(crate) struct Check {
+    study: Study,
+    schools: SchoolTable,
+    layout: Layout,
+    sizes: CohortSizes,
+    /// Whether n was counted in the school table.
+    counted: bool,
+    /// `None` in `exact` mode.
+    plan: Option<NoisePlan>,
+    /// At n survivors; empty in `exact` mode.
+    forecast: Vec<TableForecast>,
+}
+
+impl Check {
+    /// Reads the study at `path` and works it out for `districts`, or for those that the school
+    /// table names in the years read.
+    ///
+    /// # Errors
+    /// When a file cannot be read, the study, its school table and the number of districts do not
+    /// fit together, or its noise cannot be planned.
+    pub(crate) fn new(path: &Path, districts: Option<u16>) -> anyhow::Result<Self> {
+        let (study, schools, layout) = load(path)?;
+        let n = match districts {
+            Some(n) => n,
+            None => u16::try_from(named_districts(&study, &schools)).unwrap_or(u16::MAX),
+        };
+        let sizes = study.cohort.sizes(n).with_context(|| {
+            format!("{n} districts cannot run this study; give another number with --districts")
+        })?;
+        let plan = match study.rho {
+            Some(_) => Some(
+                NoisePlan::new(&study, &layout, &schools, n)
+                    .context("the noise of this study cannot be planned")?,
+            ),
+            None => None,
+        };
+        let forecast = plan.as_ref().map(|plan| plan.forecast(&study, &schools, &layout, n));
+        let forecast = forecast.unwrap_or_default();
+        Ok(Self { study, schools, layout, sizes, counted: districts.is_none(), plan, forecast })
+    }
+
+    /// For people: lines of text.
+    pub(crate) fn text(&self) -> Vec<String> {
+        let mut lines = self.head();
+        match &self.plan {
+            None => {
+                lines.push(String::new());
+                lines.push(
+                    "exact mode: no formal privacy guarantee. The sums are released without noise"
+                        .into(),
+                );
+            }
+            Some(plan) => {
+                self.costs(plan, &mut lines);
+                self.blocks(plan, &mut lines);
+                self.forecasts(plan, &mut lines);
+                lines.push(String::new());
+                lines.push(
+                    "this version checks dp studies and does not run them: no round adds noise yet"
+                        .into(),
+                );
+            }
+        }
+        lines.push(String::new());
+        lines.push("nothing was asked of any district, and nothing is spent".into());
+        lines
+    }
+
+    fn head(&self) -> Vec<String> {
+        let Self { study, sizes, layout, .. } = self;
+        let CohortSizes { n, m, t, c, h } = *sizes;
+        let from = if self.counted { "the districts in the school table" } else { "as given" };
+        let mut lines = vec![
+            format!("study      {}: {}", study.id, study.title),
+            format!("mode       {}", study.mode),
+            format!("districts  n = {n} ({from})"),
+            format!(
+                "           m = {m} must survive, t = {t} must sign, c = {c} may collude, h = {h} are honest"
+            ),
+            format!("words      {} from each district", layout.words()),
+        ];
+        let years: Vec<_> = years_read(study).iter().map(ToString::to_string).collect();
+        lines.push(format!("reads      school years {}", years.join(", ")));
+        for question in questions(study) {
+            lines.push(format!("asks       {question}"));
+        }
+        lines.push(
+            "public     the list of districts, the study (bounds, centres, cuts, min_n), and"
+                .into(),
+        );
+        lines.push(format!("           {}, SHA-256 {}", study.schools.file, study.schools.sha256));
+        lines
+    }
+
+    fn costs(&self, plan: &NoisePlan, lines: &mut Vec<String>) {
+        let (rho, two) = (plan.rho().value(), plan.rho_at_two());
+        let delta = plan.delta().value();
+        lines.push(String::new());
+        lines.push(format!(
+            "privacy    rho {}: epsilon {} at delta {delta:.2e} ({} students by public enrolment)",
+            digits(rho),
+            digits(plan.epsilon().value()),
+            plan.students()
+        ));
+        lines.push(format!(
+            "           rho {} for a student with records at two districts",
+            digits(two)
+        ));
+        for (year, charge) in plan.charges() {
+            lines.push(format!("charges    school year {year}: rho {}", digits(charge)));
+        }
+        let person = digits(plan.charge_of_a_person());
+        lines.push(format!("           rho {person} over all years, for one person there in each"));
+    }
+
+    fn blocks(&self, plan: &NoisePlan, lines: &mut Vec<String>) {
+        let CohortSizes { n, m, .. } = self.sizes;
+        lines.push(String::new());
+        lines.push(format!(
+            "noise, in points and students; released sd with all {n} districts, and with {m}"
+        ));
+        lines.push(format!(
+            "{:<32} {:>8} {:>9} {:>9} {:>9} {:>10} {:>10} {:>10}",
+            "block", "words", "D2", "D1", "rho", "sd", "least sd", "each adds"
+        ));
+        for one in plan.blocks() {
+            let units = self.units(one);
+            let per_point = |grid: f64| digits(grid / units);
+            lines.push(format!(
+                "{:<32} {:>8} {:>9} {:>9} {:>9} {:>10} {:>10} {:>10}",
+                block_name(one),
+                one.block.len(),
+                per_point(one.delta2()),
+                per_point(one.delta1()),
+                digits(one.rho),
+                per_point(one.sd(n)),
+                per_point(one.sd(m)),
+                per_point(one.share_variance.sqrt()),
+            ));
+        }
+        if !plan.carried().is_empty() {
+            lines.push(
+                "the n of means that a rate of the same scores covers is taken from the rate"
+                    .into(),
+            );
+        }
+    }
+
+    fn forecasts(&self, plan: &NoisePlan, lines: &mut Vec<String>) {
+        lines.push(String::new());
+        lines.push("forecast: noise sd of what is published, by students in the group".into());
+        lines.push(
+            "(rates: percentage points, at most; means: points, at the centre of the bounds".into(),
+        );
+        lines.push(
+            "and a quarter of the half-range off; - too small to be shown; * noise-dominated)"
+                .into(),
+        );
+        lines.push(format!(
+            "{:<24} {:>8} {:>10} {:>18} {:>18} {:>18}",
+            "table", "sd of n", "shown from", "100", "1,000", "10,000"
+        ));
+        for table in &self.forecast {
+            let [a, b, c] =
+                [0, 1, 2].map(|at| table.sizes.get(at).map_or_else(String::new, size_text));
+            lines.push(format!(
+                "{:<24} {:>8} {:>10} {a:>18} {b:>18} {c:>18}",
+                table_name(table.table, table.indicator),
+                digits(table.sd_n),
+                format!("{:.0}", table.threshold.ceil()),
+            ));
+        }
+        lines.push(String::new());
+        lines.push("cells of all students, at the size public enrolment suggests".into());
+        for table in &self.forecast {
+            let name = table_name(table.table, table.indicator);
+            let hidden: Vec<_> = table.cells.iter().filter(|cell| cell.at.hidden).collect();
+            let noisy = table.cells.iter().filter(|cell| cell.at.noise_dominated).count();
+            lines.push(format!(
+                "{name:<24} {} cells, {} too small to be shown, {noisy} noise-dominated",
+                table.cells.len(),
+                hidden.len()
+            ));
+            for cell in hidden.iter().take(NAMED_MAX) {
+                lines.push(format!("    - {} (about {:.0} students)", cell.name, cell.at.students));
+            }
+            if let Some(more) = hidden.len().checked_sub(NAMED_MAX).filter(|more| *more > 0) {
+                lines.push(format!("    - and {more} more"));
+            }
+        }
+        let (students, most) = (plan.students(), self.forecast.iter().map(|one| one.threshold));
+        let most = most.fold(0.0, f64::max);
+        lines.push(format!(
+            "a student group is shown in every table over the network when it has {:.0} of the \
+             {students} students",
+            most.ceil()
+        ));
+    }
+
+    /// For machines: one JSON value.
+    pub(crate) fn json(&self) -> Value {
+        let Self { study, sizes, .. } = self;
+        let questions: Vec<_> = questions(study)
+            .iter()
+            .map(|one| json!({"indicator": one.indicator, "year": one.year, "as_of": one.as_of}))
+            .collect();
+        json!({
+            "format": "flashlight/study-check/v1",
+            "study": {"id": study.id, "title": study.title, "sha256": study.hash()},
+            "mode": study.mode,
+            "guarantee": self.plan.as_ref().map_or("no formal privacy guarantee", |_| "zCDP"),
+            "cohort": {"n": sizes.n, "m": sizes.m, "t": sizes.t, "c": sizes.c, "h": sizes.h},
+            "words": self.layout.words(),
+            "layout": self.layout.hash(),
+            "years_read": years_read(study),
+            "questions": questions,
+            "public_inputs": {
+                "schools": {"file": study.schools.file, "sha256": study.schools.sha256},
+                "districts": named_districts(study, &self.schools),
+                "min_n": study.suppression.min_n,
+            },
+            "privacy": self.plan.as_ref().map(|plan| self.plan_json(plan)),
+            "forecast": self.forecast.iter().map(forecast_json).collect::<Vec<_>>(),
+            "spent": 0,
+        })
+    }
+
+    fn plan_json(&self, plan: &NoisePlan) -> Value {
+        let CohortSizes { n, m, .. } = self.sizes;
+        let blocks: Vec<_> = plan
+            .blocks()
+            .iter()
+            .map(|one| {
+                json!({
+                    "table": one.block.table + 1,
+                    "indicator": one.block.indicator,
+                    "part": one.block.part.as_str(),
+                    "words": one.block.len(),
+                    "years": one.block.years,
+                    "units_per_point": self.units(one),
+                    "delta2_squared": one.block.delta2_squared().to_string(),
+                    "delta1": one.block.delta1().to_string(),
+                    "rho": one.rho,
+                    "realised_rho": one.realised_rho,
+                    "variance": one.variance,
+                    "share_variance": one.share_variance,
+                    "scale_bits": one.scale_bits,
+                    "scale": one.scale,
+                    "tau": one.tau,
+                    "sd_all": one.sd(n),
+                    "sd_least": one.sd(m),
+                })
+            })
+            .collect();
+        json!({
+            "rho": plan.rho().value(),
+            "realised_rho": plan.realised_rho(),
+            "epsilon": plan.epsilon().value(),
+            "delta": plan.delta().value(),
+            "students": plan.students(),
+            "rho_at_two_districts": plan.rho_at_two(),
+            "charges": plan.charges(),
+            "rho_of_a_person_over_all_years": plan.charge_of_a_person(),
+            "blocks": blocks,
+            "carried_blocks": plan.carried().len(),
+            "digest": plan.digest(),
+        })
+    }
+
+    /// Grid units per point of a block's words; 1 for counts.
+    fn units(&self, one: &BlockPlan) -> f64 {
+        let sums = one.block.part == Part::Sums;
+        let table = self.study.tables.get(one.block.table).filter(|_| sums);
+        let test = table.and_then(|table| self.study.scores(table));
+        test.map_or(1.0, |(test, _)| f64::from(test.units_per_point))
+    }
+}
+
+/// Reads and checks a study and the school table beside it.
+fn load(path: &Path) -> Result<(Study, SchoolTable, Layout), RunError> {
+    let toml = files::read_limited(path, STUDY_MAX as u64).map_err(RunError::Read)?;
+    let study = Study::parse(&toml).map_err(|error| RunError::Study(Box::new(error)))?;
+    let file = study.schools.file.clone();
+    let beside = path.parent().unwrap_or_else(|| Path::new(".")).join(&file);
+    let csv = files::read_limited(&beside, SCHOOLS_MAX as u64).map_err(RunError::Read)?;
+    let got = Digest::of(&csv);
+    if got != study.schools.sha256 {
+        return Err(RunError::SchoolsHash { file, got, want: study.schools.sha256 });
+    }
+    let schools = SchoolTable::parse(&csv)
+        .map_err(|source| RunError::Schools { file, source: Box::new(source) })?;
+    let layout =
+        Layout::derive(&study, &schools).map_err(|error| RunError::Layout(Box::new(error)))?;
+    Ok((study, schools, layout))
+}
+
+/// Districts with a school in a year the study reads.
+fn named_districts(study: &Study, schools: &SchoolTable) -> usize {
+    let years = years_read(study);
+    let read = schools.iter().filter(|school| years.contains(&school.school_year));
+    read.map(|school| &school.district).collect::<BTreeSet<_>>().len()
+}
+
+fn table_name(table: usize, indicator: Indicator) -> String {
+    format!("{} {indicator}", table + 1)
+}
+
+fn block_name(one: &BlockPlan) -> String {
+    format!("{} {}", table_name(one.block.table, one.block.indicator), one.block.part)
+}
+
+/// `-` for hidden, else the sd, or both of a mean, with a star when noise dominates.
+fn size_text(at: &SizeForecast) -> String {
+    if at.hidden {
+        return "-".to_owned();
+    }
+    let off = at.sd_off_centre.map(|off| format!("..{}", digits(off))).unwrap_or_default();
+    let star = if at.noise_dominated { "*" } else { "" };
+    format!("{}{off}{star}", digits(at.sd))
+}
+
+fn size_json(at: &SizeForecast) -> Value {
+    json!({
+        "students": at.students,
+        "sd": at.sd,
+        "sd_off_centre": at.sd_off_centre,
+        "hidden": at.hidden,
+        "noise_dominated": at.noise_dominated,
+    })
+}
+
+fn forecast_json(table: &TableForecast) -> Value {
+    let cells: Vec<_> = table
+        .cells
+        .iter()
+        .map(|cell| json!({"name": cell.name, "at": size_json(&cell.at)}))
+        .collect();
+    json!({
+        "table": table.table + 1,
+        "indicator": table.indicator,
+        "sd_n": table.sd_n,
+        "threshold": table.threshold,
+        "sizes": table.sizes.iter().map(size_json).collect::<Vec<_>>(),
+        "cells": cells,
+    })
+}
+
+/// Four significant digits, three for exponents.
+fn digits(number: f64) -> String {
+    match number.abs() {
+        size if size >= 1e9 => format!("{number:.2e}"),
+        size if size >= 1_000.0 => format!("{number:.0}"),
+        size if size >= 100.0 => format!("{number:.1}"),
+        size if size >= 10.0 => format!("{number:.2}"),
+        size if size >= 1.0 => format!("{number:.3}"),
+        size if size >= 0.1 => format!("{number:.4}"),
+        size if size >= 0.001 => format!("{number:.5}"),
+        _ => format!("{number:.2e}"),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,84 @@
+//! A small study, checked.
+
+use super::*;
+
+/// Writes a study over four districts beside its school table.
+fn study(privacy: &str, enrollment: u32) -> (tempfile::TempDir, std::path::PathBuf) {
+    let dir = tempfile::tempdir().unwrap();
+    let mut schools = "school_id,school_year,school_name,district_id,level,grade_low,\
+                       grade_high,enrollment\n"
+        .to_owned();
+    for id in ["A", "B", "C", "D"] {
+        schools += &format!("{id}1,2024,School {id},{id},ES,KN,05,{enrollment}\n");
+        schools += &format!("{id}2,2024,Middle {id},{id},MS,06,08,3\n");
+    }
+    let sha256 = Digest::of(schools.as_bytes());
+    let text = format!(
+        "[study]\nid = \"s\"\ntitle = \"S\"\nschool_year = 2024\nas_of = \"2024-06-30\"\n\
+         schools = {{ file = \"schools.csv\", sha256 = \"{sha256}\" }}\n[privacy]\n{privacy}\n\
+         [cohort]\nmin_districts = 4\nmax_dropped = 0\nmax_colluding = 1\n\
+         [[test]]\nid = \"T\"\nscores = {{ MATH = {{ \"03\" = {{ min = 100, max = 200, met = \
+         150 }} }} }}\n\
+         [[table]]\nindicator = \"students\"\nby = [[\"level\"]]\nfamilies = [\"sex\"]\n\
+         [[table]]\nindicator = \"math_mean\"\ntest = \"T\"\n"
+    );
+    std::fs::write(dir.path().join("schools.csv"), schools).unwrap();
+    let path = dir.path().join("study.toml");
+    std::fs::write(&path, text).unwrap();
+    (dir, path)
+}
+
+#[test]
+fn a_dp_study_shows_its_cost_its_blocks_and_what_would_be_hidden() {
+    let (_dir, path) = study("rho = 0.1", 400);
+    let check = Check::new(&path, None).unwrap();
+    let text = check.text().join("\n");
+    for wanted in [
+        "n = 4 (the districts in the school table)",
+        "rho 0.1000: epsilon 2.142 at delta 1.00e-6 (1612 students by public enrolment)",
+        "rho 0.4000 for a student with records at two districts",
+        "school year 2024: rho 0.1000",
+        "math_mean in 2024 as of 2024-06-30",
+        "1 students counts",
+        "2 math_mean sums",
+        "students@2024/level/MS/all (about 12 students)",
+        "nothing is spent",
+    ] {
+        assert!(text.contains(wanted), "{wanted} is missing:\n{text}");
+    }
+    assert!(!text.contains("no formal privacy guarantee"), "{text}");
+    let json = check.json();
+    assert_eq!(json["privacy"]["blocks"].as_array().unwrap().len(), 3);
+    assert_eq!(json["privacy"]["blocks"][0]["delta2_squared"], "2");
+    assert_eq!(json["cohort"]["h"], 3);
+    assert_eq!(json["forecast"][0]["cells"][1]["at"]["hidden"], true);
+}
+
+#[test]
+fn an_exact_study_says_that_there_is_no_guarantee_and_what_is_read() {
+    let (_dir, path) = study("mode = \"exact\"", 400);
+    let check = Check::new(&path, Some(9)).unwrap();
+    let text = check.text().join("\n");
+    for wanted in ["no formal privacy guarantee", "n = 9 (as given)", "school years 2024"] {
+        assert!(text.contains(wanted), "{wanted} is missing:\n{text}");
+    }
+    assert!(!text.contains("epsilon"), "{text}");
+    assert!(check.json()["privacy"].is_null());
+}
+
+#[test]
+fn too_few_districts_are_named() {
+    let (_dir, path) = study("rho = 0.1", 400);
+    let error = Check::new(&path, Some(3)).err().unwrap();
+    assert!(format!("{error:#}").contains("min_districts"), "{error:#}");
+}
+
+#[test]
+fn a_school_table_that_was_changed_is_refused() {
+    let (dir, path) = study("rho = 0.1", 400);
+    let file = dir.path().join("schools.csv");
+    let more = std::fs::read_to_string(&file).unwrap() + "E1,2024,E,E,ES,KN,05,10\n";
+    std::fs::write(&file, more).unwrap();
+    let error = Check::new(&path, None).err().unwrap();
+    assert!(format!("{error:#}").contains("SHA-256"), "{error:#}");
+}

@@ -1,0 +1,307 @@
+//! What the officer said: yes or no to a study, one at a time.
+//!
+//! In: the officer's word, from the command line. Out: entries of the journal, and which studies
+//! wait. The running node holds the journal, so the command line leaves a decision beside it
+//! ([`leave`]) and the node takes it up ([`collect`]) before it judges a study.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use flashlight_proto::canonical::Digest;
+use flashlight_proto::study::Study;
+use flashlight_store::files::{create_private_dir, read_limited, write_private};
+use flashlight_store::{Recorded, StoreError};
+
+use crate::journal::{Entry, Journal};
+
+/// Longest reason, bytes.
+pub const REASON_MAX: usize = 500;
+
+/// Largest decision as a file, bytes.
+const FILE_MAX: u64 = 4096;
+
+/// Most decisions taken up at a time.
+const FILES_MAX: usize = 256;
+
+/// What the officer said about one study.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// Yes.
+    Approved,
+    /// No.
+    Refused {
+        /// One line, for the hub to read; at most [`REASON_MAX`] bytes.
+        reason: String,
+    },
+}
+
+/// A decision that was not recorded.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DecisionsError {
+    /// Empty, too long or more than a line.
+    #[error("a reason is one line of 1 to {REASON_MAX} bytes; it is sent to the hub")]
+    Reason,
+    /// Something in the folder of decisions is none.
+    #[error("{} is not a decision; remove it", path.display())]
+    File {
+        /// Where.
+        path: PathBuf,
+    },
+    /// The journal or the folder cannot be used.
+    #[error("cannot use the node's folder")]
+    Store(#[from] StoreError),
+}
+
+impl DecisionsError {
+    /// The stable name of this error.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Reason => "reason_invalid",
+            Self::File { .. } => "decision_file",
+            Self::Store(source) => source.code(),
+        }
+    }
+}
+
+/// One study the node was asked about.
+#[derive(Clone, Debug, Default)]
+struct Case {
+    study_id: String,
+    title: String,
+    since_ms: u64,
+    decision: Option<Decision>,
+}
+
+/// What was asked and said so far.
+#[derive(Clone, Debug, Default)]
+pub struct Decisions(BTreeMap<Digest, Case>);
+
+impl Decisions {
+    /// Reads the whole journal.
+    ///
+    /// # Errors
+    /// The journal's own.
+    pub fn from_journal(journal: &Journal) -> Result<Self, StoreError> {
+        let mut decisions = Self::default();
+        for recorded in journal.entries()? {
+            decisions.apply(recorded?);
+        }
+        Ok(decisions)
+    }
+
+    fn apply(&mut self, recorded: Recorded<Entry>) {
+        match recorded.entry {
+            Entry::Waiting { study, study_id, title } => {
+                let case = self.0.entry(study).or_default();
+                (case.study_id, case.title, case.since_ms) = (study_id, title, recorded.time_ms);
+            }
+            Entry::Approved { study } => {
+                self.0.entry(study).or_default().decision = Some(Decision::Approved);
+            }
+            Entry::Refused { study, reason } => {
+                self.0.entry(study).or_default().decision = Some(Decision::Refused { reason });
+            }
+            _ => {}
+        }
+    }
+
+    /// What was said about a study last.
+    #[must_use]
+    pub fn about(&self, study: &Digest) -> Option<&Decision> {
+        self.0.get(study)?.decision.as_ref()
+    }
+
+    /// Studies that wait, by hash: short name, title, and since when, ms since 1970.
+    pub fn pending(&self) -> impl Iterator<Item = (&Digest, &str, &str, u64)> {
+        let waiting = self.0.iter().filter(|(_, case)| case.decision.is_none());
+        waiting.map(|(study, case)| {
+            (study, case.study_id.as_str(), case.title.as_str(), case.since_ms)
+        })
+    }
+
+    /// Notes, once, that a study waits for the officer.
+    ///
+    /// # Errors
+    /// The journal's own.
+    pub fn wait(
+        &mut self,
+        journal: &mut Journal,
+        study: &Study,
+        now_ms: u64,
+    ) -> Result<(), StoreError> {
+        if self.0.contains_key(&study.hash()) {
+            return Ok(());
+        }
+        let (study, study_id, title) = (study.hash(), study.id.clone(), study.title.clone());
+        self.record(journal, Entry::Waiting { study, study_id, title }, now_ms)
+    }
+
+    /// Records what the officer said; the last word counts, and only for rounds not yet judged.
+    ///
+    /// # Errors
+    /// [`DecisionsError::Reason`], or the journal's own.
+    pub fn decide(
+        &mut self,
+        journal: &mut Journal,
+        study: Digest,
+        decision: Decision,
+        now_ms: u64,
+    ) -> Result<(), DecisionsError> {
+        Ok(self.record(journal, entry_of(study, decision)?, now_ms)?)
+    }
+
+    fn record(
+        &mut self,
+        journal: &mut Journal,
+        entry: Entry,
+        now_ms: u64,
+    ) -> Result<(), StoreError> {
+        let Recorded { seq, time_ms, hash, .. } = journal.append(&entry, now_ms)?;
+        self.apply(Recorded { seq, time_ms, hash, entry });
+        Ok(())
+    }
+}
+
+fn entry_of(study: Digest, decision: Decision) -> Result<Entry, DecisionsError> {
+    match decision {
+        Decision::Approved => Ok(Entry::Approved { study }),
+        Decision::Refused { reason } => {
+            let blank = reason.trim().is_empty();
+            if blank || reason.len() > REASON_MAX || reason.contains(char::is_control) {
+                return Err(DecisionsError::Reason);
+            }
+            Ok(Entry::Refused { study, reason })
+        }
+    }
+}
+
+/// Leaves a decision for the running node. A second one about the same study replaces the first.
+///
+/// # Errors
+/// [`DecisionsError::Reason`], or what writing the file gave; then nothing was left.
+pub fn leave(folder: &Path, study: Digest, decision: Decision) -> Result<(), DecisionsError> {
+    let path = folder.join(format!("{study}.json"));
+    let entry = entry_of(study, decision)?;
+    let json =
+        serde_json::to_vec(&entry).map_err(|_| DecisionsError::File { path: path.clone() })?;
+    create_private_dir(folder)?;
+    Ok(write_private(&path, &json)?)
+}
+
+/// Takes up the decisions that were left: each is durable in the journal before its file goes.
+/// Returns how many there were.
+///
+/// # Errors
+/// [`DecisionsError::File`] for something that is no decision; those before it were taken up.
+pub fn collect(folder: &Path, journal: &mut Journal, now_ms: u64) -> Result<usize, DecisionsError> {
+    let failed =
+        |action, path: &Path, source| StoreError::Io { action, path: path.to_path_buf(), source };
+    let mut paths = Vec::new();
+    match fs::read_dir(folder) {
+        Ok(entries) => {
+            for entry in entries.take(FILES_MAX) {
+                paths.push(entry.map_err(|error| failed("read", folder, error))?.path());
+            }
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(0),
+        Err(error) => return Err(failed("read", folder, error).into()),
+    }
+    // A name with a dot in front is still being written.
+    paths.retain(|path| path.extension().is_some_and(|ending| ending == "json"));
+    paths.sort_unstable();
+    for path in &paths {
+        let bytes = read_limited(path, FILE_MAX)?;
+        let entry: Option<Entry> = serde_json::from_slice(&bytes).ok();
+        let study = match &entry {
+            Some(Entry::Approved { study } | Entry::Refused { study, .. }) => Some(study),
+            _ => None,
+        };
+        let name = study.map(|study| format!("{study}.json"));
+        let (Some(entry), true) = (
+            &entry,
+            name.is_some() && name.as_deref() == path.file_name().and_then(|n| n.to_str()),
+        ) else {
+            return Err(DecisionsError::File { path: path.clone() });
+        };
+        journal.append(entry, now_ms)?;
+        fs::remove_file(path).map_err(|error| failed("remove", path, error))?;
+    }
+    Ok(paths.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn study(byte: u8) -> Digest {
+        Digest::from([byte; 32])
+    }
+
+    fn refused(reason: &str) -> Decision {
+        Decision::Refused { reason: reason.to_owned() }
+    }
+
+    #[test]
+    fn a_decision_that_was_left_is_taken_up_once_and_survives() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("decisions");
+        let mut journal = Journal::in_memory();
+        assert_eq!(collect(&folder, &mut journal, 1).unwrap(), 0);
+        leave(&folder, study(1), Decision::Approved).unwrap();
+        leave(&folder, study(2), refused("not this year")).unwrap();
+        assert_eq!(collect(&folder, &mut journal, 1).unwrap(), 2);
+        assert_eq!(collect(&folder, &mut journal, 2).unwrap(), 0);
+        let decisions = Decisions::from_journal(&journal).unwrap();
+        assert_eq!(decisions.about(&study(1)), Some(&Decision::Approved));
+        assert_eq!(decisions.about(&study(2)), Some(&refused("not this year")));
+        assert_eq!(decisions.about(&study(3)), None);
+    }
+
+    #[test]
+    fn the_last_word_counts() {
+        let mut journal = Journal::in_memory();
+        let mut decisions = Decisions::default();
+        decisions.decide(&mut journal, study(1), Decision::Approved, 1).unwrap();
+        decisions.decide(&mut journal, study(1), refused("changed our mind"), 2).unwrap();
+        let again = Decisions::from_journal(&journal).unwrap();
+        assert_eq!(again.about(&study(1)), Some(&refused("changed our mind")));
+    }
+
+    #[test]
+    fn a_reason_is_one_line() {
+        let mut journal = Journal::in_memory();
+        for bad in ["", "  ", "two\nlines", &"x".repeat(REASON_MAX + 1)] {
+            let mut decisions = Decisions::default();
+            let error = decisions.decide(&mut journal, study(1), refused(bad), 1).unwrap_err();
+            assert_eq!(error.code(), "reason_invalid");
+        }
+        assert_eq!(journal.head().seq, 0);
+    }
+
+    #[test]
+    fn a_file_that_is_no_decision_is_refused_and_stays() {
+        for (name, text) in [
+            (format!("{}.json", study(1)), "{}".to_owned()),
+            // An entry, but not one an officer may write.
+            (
+                format!("{}.json", study(1)),
+                format!(r#"{{"kind":"answered","round":"{}","questions":[],"survivors":[]}}"#, 1),
+            ),
+            (
+                format!("{}.json", study(2)),
+                format!(r#"{{"kind":"approved","study":"{}"}}"#, study(1)),
+            ),
+        ] {
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().join(name);
+            fs::write(&path, text).unwrap();
+            let mut journal = Journal::in_memory();
+            let error = collect(dir.path(), &mut journal, 1).unwrap_err();
+            assert_eq!(error.code(), "decision_file");
+            assert!(path.exists() && journal.head().seq == 0);
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! What a round asks of the records: the unit in which sets of survivors are counted.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::str::FromStr;
+
+use flashlight_proto::layout;
+use flashlight_proto::study::{Date, Study};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// Longest name of a measure, bytes.
+const MEASURE_MAX: usize = 64;
+
+/// One question: what is measured, in which school year, as of which date. Shown and written as
+/// `math/2024@2024-06-30`.
+///
+/// Mean, distance and share of one subject are one question: they read the same scores, so two of
+/// them over cohorts one district apart would give that district's numbers away as one would.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Question {
+    /// A subject in lower case for scores, otherwise the indicator's name.
+    pub measure: String,
+    /// Measured, spring year.
+    pub school_year: i16,
+    /// The records as they stood on this date.
+    pub as_of: Date,
+}
+
+impl Question {
+    /// All questions a study asks.
+    #[must_use]
+    pub fn of_study(study: &Study) -> BTreeSet<Self> {
+        layout::questions(study).into_iter().map(Self::from).collect()
+    }
+
+    /// Whether both ask for the same, as of whatever dates.
+    #[must_use]
+    pub fn is_about_the_same(&self, other: &Self) -> bool {
+        self.measure == other.measure && self.school_year == other.school_year
+    }
+}
+
+impl From<layout::Question> for Question {
+    fn from(asked: layout::Question) -> Self {
+        let layout::Question { indicator, year, as_of } = asked;
+        let measure = indicator.subject().map_or_else(
+            || indicator.as_str().to_owned(),
+            |subject| subject.as_str().to_ascii_lowercase(),
+        );
+        Self { measure, school_year: year, as_of }
+    }
+}
+
+/// Days from 0000-03-01 to the date, Gregorian.
+pub(super) fn day_number(date: Date) -> i64 {
+    // The year begins in March, so that the leap day is its last.
+    let (year, month) = (i64::from(date.year()), i64::from(date.month()));
+    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+    365 * year + year.div_euclid(4) - year.div_euclid(100)
+        + year.div_euclid(400)
+        + (153 * month + 2) / 5
+        + i64::from(date.day())
+        - 1
+}
+
+impl fmt::Display for Question {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}@{}", self.measure, self.school_year, self.as_of)
+    }
+}
+
+/// Text that is no question.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a question; write MEASURE/SCHOOL-YEAR@DATE, such as math/2024@2024-06-30")]
+pub struct QuestionError;
+
+impl FromStr for Question {
+    type Err = QuestionError;
+
+    fn from_str(text: &str) -> Result<Self, QuestionError> {
+        let (measure, rest) = text.split_once('/').ok_or(QuestionError)?;
+        let (year, as_of) = rest.split_once('@').ok_or(QuestionError)?;
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+        if !(1..=MEASURE_MAX).contains(&measure.len()) || !measure.bytes().all(allowed) {
+            return Err(QuestionError);
+        }
+        let school_year = year.parse().map_err(|_| QuestionError)?;
+        let as_of = as_of.parse().map_err(|_| QuestionError)?;
+        let question = Self { measure: measure.to_owned(), school_year, as_of };
+        if question.to_string() == text { Ok(question) } else { Err(QuestionError) }
+    }
+}
+
+impl Serialize for Question {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Question {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use flashlight_proto::category::{Indicator, Subject};
+
+    use super::*;
+
+    fn date(text: &str) -> Date {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn days_are_counted_over_leap_years_and_centuries() {
+        for (from, to, days) in [
+            ("2024-02-28", "2024-03-01", 2),
+            ("2023-02-28", "2023-03-01", 1),
+            ("1900-02-28", "1900-03-01", 1),
+            ("2000-01-01", "2100-01-01", 36_525),
+            ("2024-06-30", "2024-06-30", 0),
+            ("2024-07-28", "2024-06-30", -28),
+        ] {
+            assert_eq!(day_number(date(to)) - day_number(date(from)), days, "{from} to {to}");
+        }
+    }
+
+    #[test]
+    fn mean_distance_and_share_of_one_subject_are_one_question() {
+        let ask = |indicator| {
+            let as_of = date("2024-06-30");
+            Question::from(layout::Question { indicator, year: 2024, as_of })
+        };
+        let math = ask(Indicator::Mean(Subject::Math));
+        assert_eq!(math, ask(Indicator::Met(Subject::Math)));
+        assert_eq!(math, ask(Indicator::Dfs(Subject::Math)));
+        assert_ne!(math, ask(Indicator::Met(Subject::Ela)));
+        assert_eq!(math.to_string(), "math/2024@2024-06-30");
+        assert_ne!(ask(Indicator::Students), ask(Indicator::ChronicAbsenteeism));
+    }
+
+    #[test]
+    fn a_question_is_read_back_from_its_one_text_and_from_no_other() {
+        let question: Question = "math/2024@2024-06-30".parse().unwrap();
+        assert_eq!(question.to_string().parse(), Ok(question));
+        for bad in ["math/2024", "/2024@2024-06-30", "math/02024@2024-06-30", "a b/2024@2024-06-30"]
+        {
+            assert_eq!(bad.parse::<Question>(), Err(QuestionError), "{bad}");
+        }
+    }
+}
