@@ -250,8 +250,8 @@ impl Driver {
             }
             for (district, session) in self.hub.sessions() {
                 if announced.get(&district) != Some(&session) {
-                    let announce =
-                        Directive::Announce { run: self.run.id, study: self.run.study.hash() };
+                    let (run, study) = (self.run.id, self.run.study.hash());
+                    let announce = Directive::Announce { run, study, logged: None };
                     self.hub.send(&district, announce);
                     announced.insert(district.clone(), session);
                     ready.remove(&district);
@@ -399,10 +399,11 @@ impl Driver {
             layout: terms.layout,
             roster: terms.roster,
             cohort: cohort.to_vec(),
-            max_dropped: u32::from(self.run.study.cohort.max_dropped),
+            max_dropped: u32::from(terms.cohort.n - terms.cohort.m),
             max_colluding: u32::from(self.run.study.cohort.max_colluding),
             parent_releases: terms.parent_releases.clone(),
             log_checkpoint: terms.log_checkpoint,
+            quorum: u32::from(terms.cohort.t),
         }
     }
 

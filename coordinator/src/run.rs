@@ -10,7 +10,7 @@ use flashlight_proto::layout::{Layout, LayoutError};
 use flashlight_proto::release::{Release, ReleaseError, RoundFacts};
 use flashlight_proto::roster::{MemberState, Roster};
 use flashlight_proto::schools::{SchoolTable, SchoolsError};
-use flashlight_proto::secagg::{Abort, Chosen, Party, RoundId};
+use flashlight_proto::secagg::{Abort, Chosen, Party, RoundId, TermsError};
 use flashlight_proto::study::{Mode, Study, StudyError, study_digest};
 use flashlight_proto::wire::{Directive, Ended, RunId, SCHOOLS_MAX, STUDY_MAX, pb};
 use flashlight_store::StoreError;
@@ -58,7 +58,7 @@ pub(crate) enum RunError {
     Layout(#[source] Box<LayoutError>),
     /// The study's numbers do not fit the districts that are ready.
     #[error("the cohort does not work out")]
-    Cohort(#[source] Box<StudyError>),
+    Cohort(#[source] Box<TermsError>),
     /// The study asks for noise.
     #[error("this version cannot add noise; it runs studies with mode = \"exact\" only")]
     DpNotAvailable,
@@ -108,7 +108,8 @@ impl RunError {
     pub(crate) fn code(&self) -> &'static str {
         match self {
             Self::Read(error) | Self::Store(error) => error.code(),
-            Self::Study(error) | Self::Cohort(error) => error.code(),
+            Self::Study(error) => error.code(),
+            Self::Cohort(error) => error.code(),
             Self::Schools { source, .. } => source.code(),
             Self::SchoolsHash { .. } => "schools_hash",
             Self::Layout(error) => error.code(),
@@ -231,12 +232,13 @@ impl Run {
         hub: &Hub,
         cohort: impl Iterator<Item = &'a DistrictId>,
     ) -> Result<Chosen, RunError> {
-        let parties = cohort
+        let parties: Vec<Party> = cohort
             .filter_map(|district| {
                 let member = self.roster.roster.find(district)?;
                 Some(Party { district: district.clone(), key: member.key })
             })
             .collect();
+        let n = u16::try_from(parties.len()).unwrap_or(u16::MAX);
         Ok(Chosen {
             round_id: RoundId::from(random()),
             round_number: hub.next_round_number(self.study.hash())?,
@@ -245,6 +247,8 @@ impl Run {
             roster: self.roster.hash,
             log_checkpoint: Digest::from(hub.head().hash),
             parties,
+            max_dropped: self.study.cohort.max_dropped,
+            quorum: self.study.cohort.quorum(n),
         })
     }
 }

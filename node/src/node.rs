@@ -7,18 +7,19 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use flashlight_proto::canonical::{Digest, Transcript};
+use flashlight_proto::canonical::Digest;
 use flashlight_proto::contribution::Contribution;
 use flashlight_proto::identity::{DistrictId, IdentityKey, IdentitySecret, Signature};
 use flashlight_proto::layout::Layout;
 use flashlight_proto::roster::{Roster, SignedRoster};
 use flashlight_proto::schools::SchoolTable;
-use flashlight_proto::secagg::Abort;
+use flashlight_proto::secagg::{Abort, LedgerHead};
 use flashlight_proto::study::{Mode, Study, study_digest};
 use flashlight_proto::wire::pb;
 use flashlight_store::pause::Pause;
 
 use crate::journal::{Entry, Journal, accept_roster};
+use crate::ledger::salted_head;
 
 /// Why this node does not take part, or no longer: a stable code and a sentence for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -104,11 +105,9 @@ impl Node {
 
     /// The head of the journal, salted by a signature only this node can make: it commits to the
     /// journal without telling what is in it.
-    pub(crate) fn ledger_head(&self) -> Digest {
+    pub(crate) fn ledger_head(&self) -> LedgerHead {
         let head = self.with_journal(|journal| journal.head());
-        let digest =
-            Transcript::new("flashlight/ledger-head/v1").u64(head.seq).bytes(&head.hash).finish();
-        Digest::of(self.identity.sign(&digest).as_bytes())
+        LedgerHead { entries: head.seq, digest: salted_head(&self.identity, head) }
     }
 
     /// Stops here if a test asked for it.

@@ -27,8 +27,8 @@ use flashlight_proto::dp::NoisePlan;
 use flashlight_proto::identity::{DistrictId, IdentityError};
 use flashlight_proto::layout::Layout;
 use flashlight_proto::schools::SchoolTable;
-use flashlight_proto::secagg::Abort;
-use flashlight_proto::study::{Study, StudyError};
+use flashlight_proto::secagg::{Abort, TermsError};
+use flashlight_proto::study::Study;
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
@@ -79,7 +79,7 @@ pub enum PreviewError {
     Keys(#[source] IdentityError),
     /// The study gives no terms of a round.
     #[error("the study gives no terms of a round")]
-    Terms(#[source] StudyError),
+    Terms(#[source] TermsError),
     /// The made-up round failed.
     #[error("the example of a masking failed")]
     Rehearsal(#[source] Abort),

@@ -93,7 +93,7 @@ impl Session {
     pub async fn act(&mut self, directive: Directive) -> Result<Outcome, tonic::Status> {
         match directive {
             Directive::KeepAlive => Ok(Outcome::Quiet),
-            Directive::Announce { run, study } => self.announce(run, study).await,
+            Directive::Announce { run, study, .. } => self.announce(run, study).await,
             Directive::Ended(ended) => Ok(self.ended(&ended)),
             Directive::Advertise(begin) => {
                 let round = begin.round;
@@ -415,6 +415,8 @@ impl Prepared {
             roster: begin.roster,
             log_checkpoint: begin.log_checkpoint,
             parties: self.parties(begin.cohort)?,
+            max_dropped: u16::try_from(begin.max_dropped).unwrap_or(u16::MAX),
+            quorum: u16::try_from(begin.quorum).unwrap_or(u16::MAX),
         };
         Terms::of_study(&self.study, &self.schools, &self.layout, chosen)
             .map_err(|error| Refusal::new(error.code(), error.to_string()))

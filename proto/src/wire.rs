@@ -7,7 +7,7 @@
 use crate::canonical::Digest;
 use crate::identity::{DistrictId, Signature};
 use crate::secagg::shamir::Share;
-use crate::secagg::{Advertisement, Confirmation, MAX_NODES, RoundId, Seal, Unmasking};
+use crate::secagg::{Advertisement, Confirmation, LedgerHead, MAX_NODES, RoundId, Seal, Unmasking};
 
 /// The generated messages, clients and servers of `wire.proto`.
 #[allow(
@@ -93,6 +93,8 @@ pub struct Begin {
     pub parent_releases: Vec<Digest>,
     /// Head of the hub's log.
     pub log_checkpoint: Digest,
+    /// t.
+    pub quorum: u32,
 }
 
 /// How a round or run ended.
@@ -121,6 +123,8 @@ pub enum Directive {
         run: RunId,
         /// Of the study.
         study: Digest,
+        /// The node's ledger head when it last advertised, by the hub's journal.
+        logged: Option<LedgerHead>,
     },
     /// Step 0.
     Advertise(Box<Begin>),
@@ -208,6 +212,10 @@ pub fn reason(text: &str) -> String {
     one_line(&text[..end])
 }
 
+fn ledger(entries: u64, head: &[u8]) -> Result<LedgerHead, WireError> {
+    Ok(LedgerHead { entries, digest: digest(head, "ledger_head")? })
+}
+
 impl TryFrom<pb::Advertisement> for Advertisement {
     type Error = WireError;
 
@@ -217,7 +225,7 @@ impl TryFrom<pb::Advertisement> for Advertisement {
             seal_key: array(&wire.seal_key, "seal_key")?,
             mask_key: array(&wire.mask_key, "mask_key")?,
             seed_commitment: digest(&wire.seed_commitment, "seed_commitment")?,
-            ledger_head: digest(&wire.ledger_head, "ledger_head")?,
+            ledger: ledger(wire.ledger_entries, &wire.ledger_head)?,
             signature: signature(&wire.signature, "signature")?,
         })
     }
@@ -230,7 +238,8 @@ impl From<Advertisement> for pb::Advertisement {
             seal_key: ours.seal_key.to_vec(),
             mask_key: ours.mask_key.to_vec(),
             seed_commitment: ours.seed_commitment.as_bytes().to_vec(),
-            ledger_head: ours.ledger_head.as_bytes().to_vec(),
+            ledger_entries: ours.ledger.entries,
+            ledger_head: ours.ledger.digest.as_bytes().to_vec(),
             signature: ours.signature.as_bytes().to_vec(),
         }
     }
@@ -244,7 +253,8 @@ pub fn advertise_request(round: RoundId, ours: Advertisement) -> pb::AdvertiseRe
         seal_key: ours.seal_key.to_vec(),
         mask_key: ours.mask_key.to_vec(),
         seed_commitment: ours.seed_commitment.as_bytes().to_vec(),
-        ledger_head: ours.ledger_head.as_bytes().to_vec(),
+        ledger_entries: ours.ledger.entries,
+        ledger_head: ours.ledger.digest.as_bytes().to_vec(),
         signature: ours.signature.as_bytes().to_vec(),
     }
 }
@@ -262,7 +272,7 @@ pub fn advertisement(
         seal_key: array(&wire.seal_key, "seal_key")?,
         mask_key: array(&wire.mask_key, "mask_key")?,
         seed_commitment: digest(&wire.seed_commitment, "seed_commitment")?,
-        ledger_head: digest(&wire.ledger_head, "ledger_head")?,
+        ledger: ledger(wire.ledger_entries, &wire.ledger_head)?,
         signature: signature(&wire.signature, "signature")?,
     })
 }
@@ -377,6 +387,7 @@ impl TryFrom<pb::BeginAdvertise> for Begin {
                 .map(|bytes| digest(bytes, "parent_releases"))
                 .collect::<Result<_, _>>()?,
             log_checkpoint: digest(&wire.log_checkpoint, "log_checkpoint")?,
+            quorum: wire.quorum,
         })
     }
 }
@@ -400,6 +411,7 @@ impl From<Begin> for pb::BeginAdvertise {
                 .map(|release| release.as_bytes().to_vec())
                 .collect(),
             log_checkpoint: ours.log_checkpoint.as_bytes().to_vec(),
+            quorum: ours.quorum,
         }
     }
 }
@@ -447,6 +459,10 @@ impl TryFrom<pb::Directive> for Directive {
             Wire::Announce(one) => Self::Announce {
                 run: run_id(&one.run_id)?,
                 study: digest(&one.study_hash, "study_hash")?,
+                logged: match (one.ledger_entries, &one.ledger_head[..]) {
+                    (0, []) => None,
+                    (entries, head) => Some(ledger(entries, head)?),
+                },
             },
             Wire::Advertise(one) => Self::Advertise(Box::new(one.try_into()?)),
             Wire::Share(one) => {
@@ -476,9 +492,12 @@ impl From<Directive> for pb::Directive {
     fn from(ours: Directive) -> Self {
         use pb::directive::Directive as Wire;
         let directive = match ours {
-            Directive::Announce { run, study } => Wire::Announce(pb::Announce {
+            Directive::Announce { run, study, logged } => Wire::Announce(pb::Announce {
                 run_id: run.0.to_vec(),
                 study_hash: study.as_bytes().to_vec(),
+                ledger_entries: logged.map_or(0, |logged| logged.entries),
+                ledger_head: logged
+                    .map_or_else(Vec::new, |logged| logged.digest.as_bytes().to_vec()),
             }),
             Directive::Advertise(begin) => Wire::Advertise((*begin).into()),
             Directive::Share(round, advertisements) => Wire::Share(pb::BeginShare {
@@ -532,6 +551,7 @@ mod tests {
             max_colluding: 1,
             parent_releases: vec![Digest::of(b"parent")],
             log_checkpoint: Digest::of(b"log"),
+            quorum: 2,
         }
     }
 

@@ -181,19 +181,28 @@ fn a_districts_bound_follows_its_largest_public_enrolment() {
 #[test]
 fn sums_that_might_wrap_are_refused_and_named() {
     let mut draft = two_years();
-    draft.schools = draft.schools.replace(",300\n", ",4000000000\n");
+    draft.schools = draft.schools.replace(",300\n", ",40000000\n");
     draft.tests = "[[test]]\nid = \"T\"\nunits_per_point = 1000\n[test.scores.MATH]\n\
                    \"03\" = { min = -100000, max = 100000, met = 0 }\n"
         .into();
     draft.tables = "[[table]]\nindicator = \"math_mean\"\ntest = \"T\"\nyears = [2023]\n".into();
-    // 4·4e9·1e8 = 1.6e18 fits, six times as much does not.
+    // 4·4e7·1e8 = 1.6e16 fits into one word, 2^54; twice as much does not.
     assert!(plan(&draft, 5).is_ok());
-    for school in 4..9 {
-        draft.schools += &format!("{school},2023,Vast,A,ES,KN,05,4000000000\n");
+    let refused = |draft: &Draft| {
+        let error = plan(draft, 5).unwrap_err();
+        assert_eq!(error.code(), "noise_overflow");
+        assert!(error.to_string().starts_with("[[table]] 1 math_mean, sums"), "{error}");
+    };
+    let fitting = draft.schools.clone();
+    draft.schools += "4,2023,Vast,A,ES,KN,05,40000000\n";
+    refused(&draft);
+    draft.schools = fitting;
+    // Nor do six hundred districts of that size fit into their sum, 2^63.
+    for district in 0..600 {
+        let line = format!("V{district},2023,Vast,D{district},ES,KN,05,40000000\n");
+        draft.schools += &line;
     }
-    let error = plan(&draft, 5).unwrap_err();
-    assert_eq!(error.code(), "noise_overflow");
-    assert!(error.to_string().starts_with("[[table]] 1 math_mean, sums"), "{error}");
+    refused(&draft);
 }
 
 #[test]

@@ -152,16 +152,17 @@ def main():
             "flashlight/b/v1", field(ctx), field(name.encode()), field(hexed(one["b"]))
         )
         check(f"{name}: H(b)", commitment.hex(), ad["seed_commitment"])
-        fields = ["seal_key", "mask_key", "seed_commitment", "ledger_head"]
+        fields = ["seal_key", "mask_key", "seed_commitment"]
+        shown = b"".join(field(hexed(ad[part])) for part in fields)
+        shown += number(ad["ledger_entries"]) + field(hexed(ad["ledger_head"]))
         digest = transcript(
             "flashlight/secagg/v1/advertise",
             field(ctx),
             field(name.encode()),
-            *(field(hexed(ad[part])) for part in fields),
+            shown,
         )
         check(f"{name}: signature", identity.sign(digest).hex(), ad["signature"])
-        key_list += field(name.encode())
-        key_list += b"".join(field(hexed(ad[part])) for part in fields[:3])
+        key_list += field(name.encode()) + shown
         cells = [
             (place * 1000003 + p * 7919) % (1 << 21) - (1 << 20) for p in range(terms["words"])
         ]

@@ -153,6 +153,7 @@ fn begin(net: &Network) -> wire::Begin {
         max_colluding: 1,
         parent_releases: vec![net.terms.study],
         log_checkpoint: net.terms.log_checkpoint,
+        quorum: u32::from(net.terms.cohort.t),
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use flashlight_proto::canonical::Digest;
 use flashlight_proto::identity::IdentitySecret;
 use flashlight_proto::secagg::{
-    Advertisement, CollectKeys, ExpectKeys, Party, Step, Terms, advertise,
+    Advertisement, CollectKeys, ExpectKeys, LedgerHead, Party, Step, Terms, advertise,
 };
 use flashlight_tests::{Network, district, identity, seeded, witness};
 use zeroize::Zeroizing;
@@ -43,6 +43,10 @@ fn refuses_to_take(change: impl FnOnce(&Network, &mut Advertisement), from: u16,
     assert_rejects(taken, Step::Advertise, from, code);
 }
 
+fn ledger(digest: Digest) -> LedgerHead {
+    LedgerHead { entries: 1, digest }
+}
+
 /// The keys of X25519 that agree on nothing with anybody.
 fn low_order() -> Vec<[u8; 32]> {
     let with = |fill: u8, first: u8, last: u8| {
@@ -66,7 +70,7 @@ fn other_terms(terms: &Terms, change: impl FnOnce(&mut Terms)) -> Arc<Terms> {
 
 /// What district 2 advertised under these other terms.
 fn advertised_under(terms: Arc<Terms>) -> Advertisement {
-    let head = Digest::of(b"head");
+    let head = ledger(Digest::of(b"head"));
     advertise(terms, &district(2), &identity(2), head, &mut seeded(3, 2)).unwrap().1
 }
 
@@ -103,8 +107,14 @@ fn a_seed_commitment_substituted_by_the_coordinator_is_noticed() {
 #[test]
 fn a_ledger_head_substituted_by_the_coordinator_is_noticed() {
     let change = |_: &Network, shown: &mut Vec<Advertisement>| {
-        shown[2].ledger_head = Digest::of(b"an older head");
+        shown[2].ledger.digest = Digest::of(b"an older head");
     };
+    refuses_to_share(change, Some(3), "signature");
+}
+
+#[test]
+fn a_count_of_ledger_entries_substituted_by_the_coordinator_is_noticed() {
+    let change = |_: &Network, shown: &mut Vec<Advertisement>| shown[2].ledger.entries -= 1;
     refuses_to_share(change, Some(3), "signature");
 }
 
@@ -142,7 +152,7 @@ fn a_nodes_own_advertisement_of_another_attempt_is_noticed_by_that_node() {
     let change = |net: &Network, shown: &mut Vec<Advertisement>| {
         let rng = &mut seeded(4, 4);
         let terms = Arc::clone(&net.terms);
-        let head = Digest::of(b"head");
+        let head = ledger(Digest::of(b"head"));
         shown[0] = advertise(terms, &district(1), &identity(1), head, rng).unwrap().1;
     };
     refuses_to_share(change, None, "self_changed");
@@ -301,7 +311,7 @@ fn the_coordinator_refuses_an_advertisement_from_outside_the_cohort() {
 #[test]
 fn a_node_outside_the_cohort_does_not_advertise() {
     let (net, ..) = five();
-    let head = Digest::of(b"head");
+    let head = ledger(Digest::of(b"head"));
     let made = advertise(net.terms, &district(6), &identity(6), head, &mut seeded(1, 1));
     assert_aborts(made, Step::Advertise, Some(6), "not_mine");
 }
@@ -311,7 +321,8 @@ fn a_node_whose_roster_key_was_replaced_does_not_advertise() {
     let (net, ..) = five();
     let key = identity(77).public();
     let terms = other_terms(&net.terms, |terms| terms.parties[1].key = key);
-    let made = advertise(terms, &district(2), &identity(2), Digest::of(b""), &mut seeded(1, 1));
+    let made =
+        advertise(terms, &district(2), &identity(2), ledger(Digest::of(b"")), &mut seeded(1, 1));
     assert_aborts(made, Step::Advertise, Some(2), "not_mine");
 }
 
@@ -322,6 +333,7 @@ fn a_node_does_not_advertise_to_a_cohort_that_names_a_district_twice() {
         terms.parties[3] = Party { district: district(3), key: identity(3).public() };
     };
     let terms = other_terms(&net.terms, twice);
-    let made = advertise(terms, &district(1), &identity(1), Digest::of(b""), &mut seeded(1, 1));
+    let made =
+        advertise(terms, &district(1), &identity(1), ledger(Digest::of(b"")), &mut seeded(1, 1));
     assert_aborts(made, Step::Advertise, Some(3), "set_not_ascending");
 }

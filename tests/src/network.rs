@@ -12,8 +12,8 @@ use flashlight_proto::identity::DistrictId;
 use flashlight_proto::secagg::{
     Abort, Advertisement, CollectAcknowledgements, CollectConfirmations, CollectKeys,
     CollectMasked, CollectSeals, CollectUnmask, Confirmation, ExpectConfirmations, ExpectKeys,
-    ExpectSeals, ExpectSharers, ExpectSurvivors, MaskedInput, NoisySum, Reject, Seal, Terms,
-    Unmasking, advertise,
+    ExpectSeals, ExpectSharers, ExpectSurvivors, LedgerHead, MaskedInput, NoisySum, Reject, Seal,
+    Terms, Unmasking, advertise,
 };
 use flashlight_proto::study::CohortRule;
 use rand_chacha::ChaCha20Rng;
@@ -87,7 +87,7 @@ impl Network {
         who.iter()
             .map(|one| {
                 let rng = self.rng.get_mut(one).expect("everybody has an rng");
-                let head = Digest::of(one.as_ref());
+                let head = LedgerHead { entries: 7, digest: Digest::of(one.as_ref()) };
                 let terms = Arc::clone(&self.terms);
                 let made = advertise(terms, one, &identity(number(one)), head, rng);
                 (one.clone(), made.expect("the node is in the cohort"))

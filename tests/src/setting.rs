@@ -96,6 +96,8 @@ impl Setting {
             roster: Digest::of(b"roster"),
             log_checkpoint: Digest::of(b"log"),
             parties,
+            max_dropped: self.study.cohort.max_dropped,
+            quorum: self.study.cohort.quorum(n),
         };
         Arc::new(
             Terms::of_study(&self.study, &self.schools, &self.layout, chosen)

@@ -106,7 +106,8 @@ pub fn advertise_digest(ctx: &Digest, ours: &Advertisement) -> Digest {
             &ours.seal_key,
             &ours.mask_key,
             ours.seed_commitment.as_bytes(),
-            ours.ledger_head.as_bytes(),
+            &ours.ledger.entries.to_le_bytes(),
+            ours.ledger.digest.as_bytes(),
         ],
     )
 }
@@ -132,6 +133,8 @@ pub fn confirm_digest(
         field(&mut bytes, &one.seal_key);
         field(&mut bytes, &one.mask_key);
         field(&mut bytes, one.seed_commitment.as_bytes());
+        field(&mut bytes, &one.ledger.entries.to_le_bytes());
+        field(&mut bytes, one.ledger.digest.as_bytes());
     }
     let keys = Digest::of(&bytes);
     let mut bytes = Vec::new();

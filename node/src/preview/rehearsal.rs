@@ -11,9 +11,10 @@ use flashlight_proto::canonical::Digest;
 use flashlight_proto::contribution::Contribution;
 use flashlight_proto::identity::{DistrictId, IdentitySecret};
 use flashlight_proto::secagg::{
-    Advertisement, CHUNK_WORDS, Chosen, ExpectKeys, Party, RoundId, Seal, Terms, advertise,
+    Advertisement, CHUNK_WORDS, Chosen, ExpectKeys, LedgerHead, Party, RoundId, Seal, Terms,
+    advertise,
 };
-use flashlight_proto::study::CohortRule;
+use flashlight_proto::study::{CohortRule, Mode};
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
@@ -44,7 +45,7 @@ pub(super) fn masked<R: CryptoRng>(
     let mut states: Vec<(&DistrictId, ExpectKeys)> = Vec::new();
     let mut advertisements: Vec<Advertisement> = Vec::new();
     for (district, secret) in &members {
-        let head = Digest::from(random(rng));
+        let head = LedgerHead { entries: 1, digest: Digest::from(random(rng)) };
         let (state, shown) =
             advertise(Arc::clone(&terms), district, secret, head, rng).map_err(abort)?;
         states.push((district, state));
@@ -99,6 +100,8 @@ fn terms<R: CryptoRng>(
 ) -> Result<Terms, PreviewError> {
     let mut study = given.study.clone();
     study.cohort = COHORT;
+    // Under a mask it makes no difference, and among so few there may be no plan for the noise.
+    study.mode = Mode::Exact;
     let party = |(district, secret): &(DistrictId, IdentitySecret)| Party {
         district: district.clone(),
         key: secret.public(),
@@ -113,6 +116,8 @@ fn terms<R: CryptoRng>(
         roster: Digest::from(random(rng)),
         log_checkpoint: Digest::from(random(rng)),
         parties: members.iter().map(party).collect(),
+        max_dropped: 0,
+        quorum: COHORT.quorum(COHORT.min_districts),
     };
     Terms::of_study(&study, given.schools, given.layout, chosen).map_err(PreviewError::Terms)
 }

@@ -27,6 +27,7 @@ use super::{
 };
 use crate::{
     canonical::{Digest, Transcript},
+    contribution::MAX_WORD,
     identity::DistrictId,
     layout::{Carried, Layout, NoiseBlock, NoiseBlocks, Part, Question},
     schools::SchoolTable,
@@ -148,12 +149,28 @@ impl NoisePlan {
         schools: &SchoolTable,
         n: u16,
     ) -> Result<Self, NoiseError> {
+        if study.mode == Mode::Exact {
+            return Err(NoiseError::Exact);
+        }
+        let sizes = study.cohort.sizes(n).map_err(|error| NoiseError::Cohort(Box::new(error)))?;
+        Self::for_round(study, layout, schools, sizes)
+    }
+
+    /// Plans the noise of one round whose sizes are known.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn for_round(
+        study: &Study,
+        layout: &Layout,
+        schools: &SchoolTable,
+        sizes: CohortSizes,
+    ) -> Result<Self, NoiseError> {
         let (Mode::Dp, Some(rho)) = (study.mode, study.rho) else { return Err(NoiseError::Exact) };
         let fits = layout.blocks().iter().all(|block| study.tables.get(block.table).is_some());
         if schools.hash() != study.schools.sha256 || !fits {
             return Err(NoiseError::Layout);
         }
-        let sizes = study.cohort.sizes(n).map_err(|error| NoiseError::Cohort(Box::new(error)))?;
         let NoiseBlocks { blocks, carried } = NoiseBlocks::derive(study, layout);
         let years = blocks.iter().flat_map(|block| block.years.iter().copied()).collect();
         let enrolled = enrolled(schools, &years)?;
@@ -282,7 +299,8 @@ impl NoisePlan {
         (TURNOVER * u128::from(most) + NEWCOMERS) * u128::from(block.reach)
     }
 
-    /// ΣX_u + 12·√(n/h)·σ·2ᵇ < 2⁶³, over every district of the school table and n more.
+    /// Every X_u·2ᵇ + 12·s·2ᵇ is a word a contribution may hold, and
+    /// ΣX_u·2ᵇ + 12·√(n/h)·σ·2ᵇ < 2⁶³, over every district of the school table and n more.
     fn check_overflow(&self) -> Result<(), NoiseError> {
         let districts: BTreeSet<_> = self.enrolled.values().flat_map(BTreeMap::keys).collect();
         for plan in &self.blocks {
@@ -292,6 +310,11 @@ impl NoisePlan {
             let spread = f64::from(self.sizes.n) / f64::from(self.sizes.h) * plan.variance;
             let units = f64::from(1_u32 << plan.scale_bits);
             if (data + NOISE_SDS * spread.sqrt()) * units >= WORD_MAX {
+                return Err(NoiseError::Overflow { block: plan.block.name() });
+            }
+            let most = districts.iter().map(|district| self.bound_of(&plan.block, district)).max();
+            let most = up(most.unwrap_or(0)) * units + NOISE_SDS * plan.scale;
+            if most > up(u128::from(MAX_WORD)) {
                 return Err(NoiseError::Overflow { block: plan.block.name() });
             }
         }

@@ -136,7 +136,7 @@ impl Noise {
         layout: &Layout,
         facts: &RoundFacts,
     ) -> Result<Self, ReleaseError> {
-        let plan = NoisePlan::new(study, layout, schools, facts.sizes.n)?;
+        let plan = NoisePlan::for_round(study, layout, schools, facts.sizes)?;
         if plan.sizes() != facts.sizes {
             return Err(ReleaseError::Facts { what: "n, m, t, c, h are not those of the noise" });
         }

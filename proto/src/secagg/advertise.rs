@@ -17,6 +17,15 @@ use super::kdf;
 use super::share::CollectSeals;
 use super::terms::Terms;
 
+/// How far a node's journal has come when it advertises.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LedgerHead {
+    /// Entries in it.
+    pub entries: u64,
+    /// Hash of the newest one, salted so that it tells nothing else.
+    pub digest: Digest,
+}
+
 /// A node's public keys for one round.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Advertisement {
@@ -28,8 +37,8 @@ pub struct Advertisement {
     pub mask_key: [u8; 32],
     /// H(b_u): commits to the seed of the node's own mask.
     pub seed_commitment: Digest,
-    /// Salted head of the node's journal: a rolled-back ledger shows.
-    pub ledger_head: Digest,
+    /// Of the node's journal: a rolled-back ledger shows.
+    pub ledger: LedgerHead,
     /// By the identity key, over all of the above and the context.
     pub signature: Signature,
 }
@@ -42,7 +51,8 @@ impl Advertisement {
             .bytes(&self.seal_key)
             .bytes(&self.mask_key)
             .bytes(self.seed_commitment.as_bytes())
-            .bytes(self.ledger_head.as_bytes())
+            .u64(self.ledger.entries)
+            .bytes(self.ledger.digest.as_bytes())
             .finish()
     }
 
@@ -99,7 +109,7 @@ pub fn advertise<R: CryptoRng>(
     terms: Arc<Terms>,
     me: &DistrictId,
     identity: &IdentitySecret,
-    ledger_head: Digest,
+    ledger: LedgerHead,
     rng: &mut R,
 ) -> Result<(ExpectKeys, Advertisement), Abort> {
     let cohort: Vec<DistrictId> = terms.parties.iter().map(|one| one.district.clone()).collect();
@@ -121,7 +131,7 @@ pub fn advertise<R: CryptoRng>(
         seal_key: PublicKey::from(&secrets.seal).to_bytes(),
         mask_key: PublicKey::from(&secrets.mask).to_bytes(),
         seed_commitment: commit(&secrets.seed, &ctx, me),
-        ledger_head,
+        ledger,
         signature: identity.sign(&ctx),
     };
     ours.signature = identity.sign(&ours.digest(&ctx));

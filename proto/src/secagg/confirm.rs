@@ -31,7 +31,9 @@ impl Sets {
                 .bytes(district.as_ref())
                 .bytes(&advertisement.seal_key)
                 .bytes(&advertisement.mask_key)
-                .bytes(advertisement.seed_commitment.as_bytes());
+                .bytes(advertisement.seed_commitment.as_bytes())
+                .u64(advertisement.ledger.entries)
+                .bytes(advertisement.ledger.digest.as_bytes());
         }
         Self { keys: transcript.finish(), sharers, survivors }
     }

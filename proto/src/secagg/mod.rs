@@ -30,12 +30,12 @@ pub mod sparse_plan;
 pub mod terms;
 pub mod unmask;
 
-pub use advertise::{Advertisement, CollectKeys, ExpectKeys, advertise};
+pub use advertise::{Advertisement, CollectKeys, ExpectKeys, LedgerHead, advertise};
 pub use confirm::{CollectConfirmations, Confirmation, ExpectConfirmations};
 pub use error::{Abort, Reason, Reject, Step};
 pub use mask::{CHUNK_WORDS, CollectMasked, ExpectSurvivors, MaskedInput, Staging};
 pub use share::{CollectAcknowledgements, CollectSeals, ExpectSeals, ExpectSharers, Seal};
-pub use terms::{Chosen, MAX_NODES, Party, RoundId, Terms};
+pub use terms::{Chosen, MAX_NODES, Party, RoundId, Terms, TermsError};
 pub use unmask::{CollectUnmask, NoisySum, Unmasking};
 
 use crate::identity::DistrictId;

@@ -5,8 +5,10 @@
 //! signatures do not verify (docs/PROTOCOL.md §3).
 
 use std::fmt;
+use std::sync::Arc;
 
 use crate::canonical::{Digest, Transcript};
+use crate::dp::{NoiseError, NoisePlan};
 use crate::identity::{DistrictId, IdentityKey};
 use crate::layout::Layout;
 use crate::schools::SchoolTable;
@@ -63,7 +65,7 @@ pub struct Party {
 }
 
 /// What every party to a round must agree on, to the byte.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Terms {
     /// `exact` or `dp`.
     pub mode: Mode,
@@ -97,6 +99,31 @@ pub struct Terms {
     pub cohort: CohortSizes,
     /// Words in every contribution.
     pub words: usize,
+    /// The noise every party adds; none in `exact`.
+    pub noise: Option<Arc<NoisePlan>>,
+}
+
+/// A study and a choice that make no round.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TermsError {
+    /// The cohort does not fit the study.
+    #[error("the cohort does not fit the study")]
+    Cohort(#[source] StudyError),
+    /// There is no noise plan for it.
+    #[error("the noise cannot be planned")]
+    Noise(#[source] NoiseError),
+}
+
+impl TermsError {
+    /// The stable code of this error.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Cohort(error) => error.code(),
+            Self::Noise(error) => error.code(),
+        }
+    }
 }
 
 /// What the coordinator chooses for a round; the rest of the [`Terms`] each party derives itself.
@@ -116,21 +143,34 @@ pub struct Chosen {
     pub log_checkpoint: Digest,
     /// The cohort, ascending by district.
     pub parties: Vec<Party>,
+    /// Districts that may drop once masked: the study's number, or fewer.
+    pub max_dropped: u16,
+    /// t: the study's quorum for this cohort, or more.
+    pub quorum: u16,
 }
 
 impl Terms {
     /// Puts the terms together from the study and what the coordinator chose.
     ///
     /// # Errors
-    /// [`StudyError::Cohort`] when the study's numbers and this cohort do not fit together.
+    /// [`TermsError`] when the study's numbers and this cohort do not fit together, or there is no
+    /// noise plan for them.
     pub fn of_study(
         study: &Study,
         schools: &SchoolTable,
         layout: &Layout,
         chosen: Chosen,
-    ) -> Result<Self, StudyError> {
+    ) -> Result<Self, TermsError> {
         let n = u16::try_from(chosen.parties.len()).unwrap_or(u16::MAX);
-        let cohort = study.cohort.sizes(n)?;
+        let cohort = study.cohort.round(n, chosen.max_dropped, chosen.quorum);
+        let cohort = cohort.map_err(TermsError::Cohort)?;
+        let noise = match study.mode {
+            Mode::Exact => None,
+            Mode::Dp => {
+                let plan = NoisePlan::for_round(study, layout, schools, cohort);
+                Some(Arc::new(plan.map_err(TermsError::Noise)?))
+            }
+        };
         Ok(Self {
             mode: study.mode,
             round_id: chosen.round_id,
@@ -141,13 +181,14 @@ impl Terms {
             study: study.hash(),
             layout: layout.hash(),
             schools: schools.hash(),
-            privacy: privacy_digest(study),
+            privacy: privacy_digest(study, noise.as_deref()),
             suppression: suppression_digest(study),
             roster: chosen.roster,
             log_checkpoint: chosen.log_checkpoint,
             parties: chosen.parties,
             cohort,
             words: layout.words(),
+            noise,
         })
     }
 
@@ -193,11 +234,15 @@ impl Terms {
     }
 }
 
-/// The study's privacy parameters, named on their own although the study's hash covers them, so
-/// that a reader of the context need not trust how a study was parsed.
-fn privacy_digest(study: &Study) -> Digest {
-    let rho = study.rho.map(|rho| rho.value().to_bits()).unwrap_or_default();
-    Transcript::new("flashlight/privacy/v1").bytes(study.mode.as_str().as_bytes()).u64(rho).finish()
+/// The privacy parameters, named on their own although the study's hash covers them, so that a
+/// reader of the context need not trust how a study was parsed. In `dp` the whole noise plan: parties
+/// who would draw other noise cannot complete a round.
+fn privacy_digest(study: &Study, noise: Option<&NoisePlan>) -> Digest {
+    let start = Transcript::new("flashlight/privacy/v1").bytes(study.mode.as_str().as_bytes());
+    match noise {
+        Some(plan) => start.bytes(plan.digest().as_bytes()).finish(),
+        None => start.u64(0).finish(),
+    }
 }
 
 /// The study's suppression policy.

@@ -44,11 +44,49 @@ impl CohortRule {
     /// # Source
     /// docs/PRIVACY.md §2; `cohort_sizes_match_the_published_example`.
     pub fn sizes(&self, n: u16) -> Result<CohortSizes, StudyError> {
-        let c = self.max_colluding;
         if n < self.min_districts {
             let what = format!("the study needs {} (min_districts)", self.min_districts);
             return Err(StudyError::cohort(n, what));
         }
+        self.fit(n, self.max_dropped, self.quorum(n))
+    }
+
+    /// The sizes of a round of which fewer districts may drop, or more have to sign, than the rule
+    /// says: a later round on an answered question, or a retry (docs/PRIVACY.md §2).
+    ///
+    /// `max_dropped`: at most the rule's; `quorum`: t, at least ⌊(n + c)/2⌋ + 1. n may fall below
+    /// `min_districts`, but m may not fall below what the rule leaves of it.
+    ///
+    /// # Errors
+    /// [`StudyError::Cohort`] as [`Self::sizes`], and when a number is laxer than the rule.
+    pub fn round(&self, n: u16, max_dropped: u16, quorum: u16) -> Result<CohortSizes, StudyError> {
+        let (least, base) = (self.min_districts.saturating_sub(self.max_dropped), self.quorum(n));
+        let laxer = |what: String| Err(StudyError::cohort(n, what));
+        if max_dropped > self.max_dropped {
+            return laxer(format!(
+                "the round lets {max_dropped} drop, the study only {} (max_dropped)",
+                self.max_dropped
+            ));
+        }
+        if n.saturating_sub(max_dropped) < least {
+            return laxer(format!(
+                "the study needs {least} survivors (min_districts - max_dropped)"
+            ));
+        }
+        if quorum < base {
+            return laxer(format!("t = {quorum} is fewer than (n + c)/2 + 1 = {base}"));
+        }
+        self.fit(n, max_dropped, quorum)
+    }
+
+    /// ⌊(n + c)/2⌋ + 1: with that many signatures no two sets can both be confirmed.
+    #[must_use]
+    pub const fn quorum(&self, n: u16) -> u16 {
+        n.saturating_add(self.max_colluding) / 2 + 1
+    }
+
+    fn fit(&self, n: u16, max_dropped: u16, t: u16) -> Result<CohortSizes, StudyError> {
+        let c = self.max_colluding;
         if n > MAX_DISTRICTS {
             return Err(StudyError::cohort(n, format!("at most {MAX_DISTRICTS} can take part")));
         }
@@ -56,17 +94,15 @@ impl CohortRule {
             let what = "max_colluding must be at least 1: any district knows its own part";
             return Err(StudyError::cohort(n, what));
         }
-        let Some(m) = n.checked_sub(self.max_dropped) else {
-            let what = format!("max_dropped = {} leaves nobody; lower it", self.max_dropped);
+        let Some(m) = n.checked_sub(max_dropped) else {
+            let what = format!("max_dropped = {max_dropped} leaves nobody; lower it");
             return Err(StudyError::cohort(n, what));
         };
-        let t = n.saturating_add(c) / 2 + 1;
         if t > m {
             let what = format!(
-                "m = n - max_dropped = {m} survivors are fewer than the t = (n + c)/2 + 1 = {t} \
-                 needed to unmask; raise min_districts, or lower max_dropped ({}) or \
-                 max_colluding ({c})",
-                self.max_dropped
+                "m = n - max_dropped = {m} survivors are fewer than the t = {t} (at least \
+                 (n + c)/2 + 1) needed to unmask; raise min_districts, or lower max_dropped \
+                 ({max_dropped}) or max_colluding ({c})"
             );
             return Err(StudyError::cohort(n, what));
         }
@@ -118,6 +154,29 @@ mod tests {
         {
             let error = rule(1, dropped, colluding).sizes(n).unwrap_err();
             assert_eq!(error.code(), "cohort_arithmetic", "{n} {dropped} {colluding}");
+        }
+    }
+
+    #[test]
+    fn a_round_may_be_stricter_than_its_rule_and_never_laxer() {
+        let rule = rule(12, 3, 1);
+        let later = rule.round(10, 0, 6).unwrap();
+        assert_eq!(later, CohortSizes { n: 10, m: 10, t: 6, c: 1, h: 9 });
+        assert_eq!(rule.round(60, 3, 31).unwrap(), rule.sizes(60).unwrap());
+        assert_eq!(
+            rule.round(60, 1, 40).unwrap(),
+            CohortSizes { n: 60, m: 59, t: 40, c: 1, h: 58 }
+        );
+        for (n, dropped, quorum, why) in [
+            (60, 4, 31, "lets 4 drop"),
+            (60, 3, 30, "fewer than (n + c)/2 + 1"),
+            (8, 0, 5, "needs 9 survivors"),
+            (11, 3, 7, "needs 9 survivors"),
+            (60, 3, 58, "fewer than the t = 58"),
+        ] {
+            let error = rule.round(n, dropped, quorum).unwrap_err();
+            assert_eq!(error.code(), "cohort_arithmetic");
+            assert!(error.to_string().contains(why), "{error}");
         }
     }
 }

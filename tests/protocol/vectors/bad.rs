@@ -65,7 +65,13 @@ impl Entry for Advertisement {
             "seed_commitment" => {
                 self.seed_commitment = bent(self.seed_commitment.as_bytes(), bend).into();
             }
-            "ledger_head" => self.ledger_head = bent(self.ledger_head.as_bytes(), bend).into(),
+            "ledger_head" => {
+                self.ledger.digest = bent(self.ledger.digest.as_bytes(), bend).into();
+            }
+            "ledger_entries" => {
+                let entries = bent(&self.ledger.entries.to_le_bytes(), bend);
+                self.ledger.entries = u64::from_le_bytes(entries);
+            }
             "signature" => self.signature = signature(&self.signature, bend),
             other => panic!("no field {other}"),
         }

@@ -15,8 +15,8 @@ use flashlight_proto::canonical::Digest;
 use flashlight_proto::contribution::Contribution;
 use flashlight_proto::identity::{DistrictId, IdentitySecret};
 use flashlight_proto::secagg::{
-    Chosen, CollectKeys, CollectMasked, ExpectKeys, ExpectSharers, ExpectSurvivors, Party, RoundId,
-    Terms, advertise,
+    Chosen, CollectKeys, CollectMasked, ExpectKeys, ExpectSharers, ExpectSurvivors, LedgerHead,
+    Party, RoundId, Terms, advertise,
 };
 use getrandom::SysRng;
 use rand_core::{Rng as _, UnwrapErr};
@@ -86,6 +86,8 @@ impl Players {
             roster: Digest::of(b"roster"),
             log_checkpoint: Digest::of(b"log"),
             parties,
+            max_dropped: setting.study.cohort.max_dropped,
+            quorum: setting.study.cohort.quorum(u16::try_from(nodes)?),
         };
         let terms = Terms::of_study(&setting.study, &setting.schools, &setting.layout, chosen)?;
         Ok(Self { setting, terms: Arc::new(terms), identities })
@@ -167,7 +169,7 @@ impl Players {
         let mut states = Nodes::new();
         for (id, identity) in &self.identities {
             let terms = Arc::clone(&self.terms);
-            let head = Digest::of(b"ledger");
+            let head = LedgerHead { entries: 1, digest: Digest::of(b"ledger") };
             let made = watch.time(|| advertise(terms, id, identity, head, &mut UnwrapErr(SysRng)));
             let (state, ours) = made?;
             hub.accept(id, ours)?;

@@ -253,7 +253,7 @@ impl FakeHub {
     #[track_caller]
     pub(crate) fn announce(&mut self, study: Digest) -> String {
         let (run_id, study_hash) = (RUN.to_vec(), study.as_bytes().to_vec());
-        self.send(Wire::Announce(pb::Announce { run_id, study_hash }));
+        self.send(Wire::Announce(pb::Announce { run_id, study_hash, ..Default::default() }));
         match self.next() {
             Call::Prepare(answer) => answer.refusal_code,
             other => panic!("{other:?}"),
@@ -283,6 +283,7 @@ impl FakeHub {
             max_colluding: rule.max_colluding.into(),
             parent_releases: Vec::new(),
             log_checkpoint: vec![7; 32],
+            quorum: rule.quorum(u16::try_from(DISTRICTS.len()).unwrap()).into(),
         }
     }
 

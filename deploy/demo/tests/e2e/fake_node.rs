@@ -10,8 +10,8 @@ use flashlight_proto::layout::Layout;
 use flashlight_proto::roster::{Roster, SignedRoster};
 use flashlight_proto::schools::SchoolTable;
 use flashlight_proto::secagg::{
-    Chosen, ExpectConfirmations, ExpectKeys, ExpectSeals, ExpectSharers, ExpectSurvivors, Party,
-    RoundId, Terms, advertise,
+    Chosen, ExpectConfirmations, ExpectKeys, ExpectSeals, ExpectSharers, ExpectSurvivors,
+    LedgerHead, Party, RoundId, Terms, advertise,
 };
 use flashlight_proto::study::Study;
 use flashlight_proto::wire::pb::district_client::DistrictClient;
@@ -55,6 +55,8 @@ impl Question {
             roster: begin.roster,
             log_checkpoint: begin.log_checkpoint,
             parties: begin.cohort.into_iter().map(party).collect(),
+            max_dropped: u16::try_from(begin.max_dropped).unwrap(),
+            quorum: u16::try_from(begin.quorum).unwrap(),
         };
         Arc::new(Terms::of_study(&self.study, &self.schools, &self.layout, chosen).unwrap())
     }
@@ -160,7 +162,7 @@ impl Fake {
         let round = begin.round;
         self.round = round.as_bytes().to_vec();
         let terms = self.question.terms(*begin, &self.roster);
-        let head = Digest::of(b"a fake journal");
+        let head = LedgerHead { entries: 1, digest: Digest::of(b"a fake journal") };
         let (state, ours) =
             advertise(terms, &self.me, &self.identity, head, &mut UnwrapErr(SysRng)).unwrap();
         self.at = At::Keys(state);

@@ -8,8 +8,8 @@ use flashlight_proto::canonical::Digest;
 use flashlight_proto::contribution::Contribution;
 use flashlight_proto::identity::{DistrictId, IdentitySecret};
 use flashlight_proto::secagg::{
-    Advertisement, Confirmation, ExpectKeys, ExpectSeals, ExpectSharers, ExpectSurvivors, Seal,
-    Terms, advertise,
+    Advertisement, Confirmation, ExpectKeys, ExpectSeals, ExpectSharers, ExpectSurvivors,
+    LedgerHead, Seal, Terms, advertise,
 };
 use flashlight_proto::wire::pb::directive::Directive as Wire;
 use flashlight_proto::wire::{self, Begin, pb};
@@ -171,6 +171,6 @@ fn fresh_keys(
     district: &DistrictId,
     identity: &IdentitySecret,
 ) -> (ExpectKeys, Advertisement) {
-    let (terms, head) = (Arc::clone(terms), Digest::of(b"a puppet's journal"));
-    advertise(terms, district, identity, head, &mut UnwrapErr(SysRng)).unwrap()
+    let head = LedgerHead { entries: 1, digest: Digest::of(b"a puppet's journal") };
+    advertise(Arc::clone(terms), district, identity, head, &mut UnwrapErr(SysRng)).unwrap()
 }
