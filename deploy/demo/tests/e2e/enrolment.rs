@@ -95,7 +95,7 @@ fn revoke(net: &Net, district: &str) {
 fn a_revoked_node_is_put_out_at_once_and_stops() {
     let mut net = Net::start();
     net.start_nodes(DISTRICTS[..5].iter().copied());
-    let mut node = net.start_node_without_exact("D6");
+    let mut node = net.watch_node("D6");
     net.await_connected(6);
     assert!(node.is_running().unwrap());
     revoke(&net, "D6");

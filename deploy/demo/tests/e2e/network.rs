@@ -119,12 +119,21 @@ impl Net {
         self.network.start_node(district, &data, pause_at).unwrap();
     }
 
-    /// Starts a node whose district has not allowed sums without noise.
-    pub(crate) fn start_node_without_exact(&self, district: &str) -> Told {
+    /// Starts a node whose end can be seen.
+    pub(crate) fn watch_node(&self, district: &str) -> Told {
         let mut command = Command::new(DEMO);
         command.args([NODE_ROLE, "run", "--dir"]).arg(self.network.node_dir(district));
         command.arg("--data").arg(self.data(district));
         Told::spawn(command)
+    }
+
+    /// The officer rewrites a part of the policy; the next study is judged by it.
+    #[track_caller]
+    pub(crate) fn change_policy(&self, district: &str, from: &str, to: &str) {
+        let path = self.network.node_dir(district).join("policy.toml");
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(text.contains(from), "{from:?} in {text}");
+        fs::write(&path, text.replacen(from, to, 1)).unwrap();
     }
 
     pub(crate) fn start_nodes<'a>(&mut self, districts: impl IntoIterator<Item = &'a str>) {
@@ -180,12 +189,20 @@ impl Net {
         gather_seconds: u32,
         step_seconds: u32,
     ) -> Run {
-        let study = study.write(self.path());
         let [gather, step] = [gather_seconds, step_seconds].map(|seconds| seconds.to_string());
+        self.run_with(study, &["--gather-seconds", &gather, "--step-seconds", &step])
+    }
+
+    /// Starts a run of a study over exactly these districts.
+    pub(crate) fn run_among(&self, study: &StudyText, cohort: &[&str]) -> Run {
+        self.run_with(study, &["--gather-seconds", "30", "--cohort", &cohort.join(",")])
+    }
+
+    fn run_with(&self, study: &StudyText, more: &[&str]) -> Run {
+        let study = study.write(self.path());
         let dir = self.network.hub_dir();
         let mut command = Command::new(DEMO);
-        command.args([COORDINATOR_ROLE, "run"]).arg(study).arg("--dir").arg(dir);
-        command.args(["--gather-seconds", &gather, "--step-seconds", &step]);
+        command.args([COORDINATOR_ROLE, "run"]).arg(study).arg("--dir").arg(dir).args(more);
         Run(Told::spawn(command))
     }
 
@@ -317,7 +334,8 @@ fn enrolled() -> &'static Path {
             let token = net.network.invite(district, &format!("District {district}")).unwrap();
             net.network.enroll(district, &token).unwrap();
         }
-        net.network.write_policies(&DISTRICTS, &open_rules(RHO_MOST)).unwrap();
+        let rules = format!("{}max_failed_rounds = 1000\n", open_rules(RHO_MOST));
+        net.network.write_policies(&DISTRICTS, &rules).unwrap();
         net.network.kill_hub().unwrap();
         let kept = tempfile::tempdir().unwrap();
         for folder in ["hub", "nodes"] {
