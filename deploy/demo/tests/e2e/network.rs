@@ -14,7 +14,10 @@ use std::time::{Duration, Instant};
 
 use flashlight_coordinator::journal::Entry;
 use flashlight_demo::network::{COORDINATOR_ROLE, NODE_ROLE, Network, open_rules};
+use flashlight_node::consent::Policy;
 use flashlight_node::enroll::Membership;
+use flashlight_node::journal::Journal as NodeJournal;
+use flashlight_node::ledger::{Budget, Ledger};
 use flashlight_proto::release::{Outcome, Verified, verify_folder};
 use tempfile::TempDir;
 
@@ -199,7 +202,11 @@ impl Net {
     }
 
     fn run_with(&self, study: &StudyText, more: &[&str]) -> Run {
-        let study = study.write(self.path());
+        self.run_file(&study.write(self.path()), more)
+    }
+
+    /// Starts a run of a study as it lies there.
+    pub(crate) fn run_file(&self, study: &Path, more: &[&str]) -> Run {
         let dir = self.network.hub_dir();
         let mut command = Command::new(DEMO);
         command.args([COORDINATOR_ROLE, "run"]).arg(study).arg("--dir").arg(dir).args(more);
@@ -260,6 +267,18 @@ impl Net {
         open
     }
 
+    /// A dead node's journal.
+    pub(crate) fn node_journal(&self, district: &str) -> NodeJournal {
+        NodeJournal::open(&self.network.node_dir(district).join("state")).unwrap()
+    }
+
+    /// What a dead node's books say, against its policy.
+    pub(crate) fn budget(&self, district: &str) -> Budget {
+        let ledger = Ledger::from_journal(&self.node_journal(district)).unwrap();
+        let policy = Policy::load(&self.network.node_dir(district).join("policy.toml")).unwrap();
+        ledger.budget(&policy.floors)
+    }
+
     /// No party has panicked.
     pub(crate) fn nobody_panicked(&self) {
         for entry in fs::read_dir(self.path().join("logs")).unwrap() {
@@ -297,6 +316,15 @@ impl Release {
     /// Its cohort is `cohort`, it lost `lost` of them, and it counts the students of all others.
     #[track_caller]
     pub(crate) fn is_over(&self, cohort: &[&str], lost: &[&str]) {
+        let survivors = self.is_among(cohort, lost);
+        let Sums { students, .. } = data::pooled(survivors, |_| true);
+        let all = self.verified.release.cells().first().unwrap();
+        assert_eq!(all.outcome, Outcome::Count { n: students });
+    }
+
+    /// Its cohort is `cohort`, and it lost `lost` of them. Returns all others.
+    #[track_caller]
+    pub(crate) fn is_among<'a>(&self, cohort: &[&'a str], lost: &[&str]) -> Vec<&'a str> {
         let facts = self.verified.release.facts();
         let names = |ids: &[flashlight_proto::identity::DistrictId]| -> Vec<String> {
             ids.iter().map(ToString::to_string).collect()
@@ -306,9 +334,7 @@ impl Release {
         let survivors: Vec<&str> =
             cohort.iter().copied().filter(|one| !lost.contains(one)).collect();
         assert_eq!(names(&facts.survivors), survivors, "survivors");
-        let Sums { students, .. } = data::pooled(survivors, |_| true);
-        let all = self.verified.release.cells().first().unwrap();
-        assert_eq!(all.outcome, Outcome::Count { n: students });
+        survivors
     }
 
     pub(crate) fn round(&self) -> u64 {
@@ -346,7 +372,7 @@ fn enrolled() -> &'static Path {
     made.path()
 }
 
-fn copy_folder(from: &Path, to: &Path) {
+pub(crate) fn copy_folder(from: &Path, to: &Path) {
     match fs::DirBuilder::new().mode(0o700).create(to) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
         made => made.unwrap(),
