@@ -176,6 +176,8 @@ pub(crate) struct Driver {
     pub(crate) events: mpsc::Receiver<Event>,
     pub(crate) changes: watch::Receiver<u64>,
     pub(crate) progress: mpsc::Sender<pb::Progress>,
+    /// Who has left the round that is open, also when that was during an earlier step.
+    pub(crate) withdrawn: BTreeSet<DistrictId>,
 }
 
 /// A district that is ready, over the connection on which it said so.
@@ -188,6 +190,7 @@ impl Driver {
         for recut in 0..=MAX_RECUTS {
             self.run.enough(&ready)?;
             let terms = Arc::new(self.open_round(&ready)?);
+            self.withdrawn.clear();
             match self.round(&terms, &ready).await {
                 Ok(sum) => return Ok(Finished { terms, sum }),
                 Err(Stop::Recut(lost, _)) if self.run.is_fixed() => {
@@ -462,7 +465,7 @@ impl Driver {
     ) -> Result<BTreeSet<DistrictId>, RunError> {
         self.hub.pause(phase.word(), "before").await;
         let deadline = Instant::now() + self.run.step;
-        let mut withdrawn: BTreeSet<DistrictId> = BTreeSet::new();
+        let mut withdrawn = std::mem::take(&mut self.withdrawn);
         let mut shown = usize::MAX;
         let lost = loop {
             let have: BTreeSet<DistrictId> = phase.have().into_iter().collect();
@@ -490,6 +493,7 @@ impl Driver {
                 }
             }
         };
+        self.withdrawn = withdrawn;
         self.report_lost(phase, &lost, members.len());
         self.hub.pause(phase.word(), "after").await;
         Ok(lost)

@@ -422,7 +422,8 @@ pub(crate) async fn run(
         return Err(RunError::InProgress);
     };
     let changes = hub.changes();
-    let mut driver = Driver { hub: Arc::clone(&hub), run, events, changes, progress };
+    let withdrawn = BTreeSet::new();
+    let mut driver = Driver { hub: Arc::clone(&hub), run, events, changes, progress, withdrawn };
     let result = driver.drive().await;
     let result = match result {
         Ok(finished) => publish(&driver, finished).await,

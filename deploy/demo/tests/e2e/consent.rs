@@ -52,7 +52,7 @@ fn a_study_the_policy_does_not_allow_is_refused_before_any_record_is_read() {
     hub.ask(&StudyText { min_n: 10, ..StudyText::SMALL });
     hub.is_unwanted("min_cell");
     hub.ask(&StudyText::SMALL);
-    hub.is_unwanted("enrollments_missing");
+    hub.is_unwanted("records_missing");
     fs::rename(net.path().join("elsewhere"), &data).unwrap();
     hub.prepared();
     was_not_charged(&mut net);

@@ -47,9 +47,14 @@ fn a_later_round_runs_with_exactly_the_first_survivors_and_says_for_whom_it_wait
     for study in [renamed, StudyText::SEVERAL] {
         net.run(&study, 1).aborts("survivors_missing");
     }
-    net.publish(&StudyText::SMALL.at(1)).is_over(&["D1", "D2", "D3", "D5", "D6"], &[]);
+    let ended = net.run(&StudyText::SMALL.at(1), 1).end();
+    net.release(&ended).is_over(&["D1", "D2", "D3", "D5", "D6"], &[]);
+    let run = net.run(&renamed, 30);
+    run.await_line(waiting);
     net.start_node("D4", None);
-    net.publish(&renamed).is_over(&DISTRICTS[..5], &[]);
+    let ended = run.end();
+    assert_eq!(ended.code, 0, "{}", ended.said);
+    net.release(&ended).is_over(&DISTRICTS[..5], &[]);
 }
 
 #[test]

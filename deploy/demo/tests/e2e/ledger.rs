@@ -2,10 +2,13 @@
 
 use std::fs;
 
+use flashlight_node::journal::Entry;
+use flashlight_node::round::now_ms;
+use flashlight_proto::canonical::Digest;
 use flashlight_proto::wire::pb::directive::Directive as Wire;
 
 use crate::data::{self, DISTRICTS, StudyText};
-use crate::fake_hub::{FakeHub, VICTIM};
+use crate::fake_hub::{Call, FakeHub, VICTIM};
 use crate::network::{Net, until};
 use crate::puppets::Puppets;
 
@@ -100,6 +103,29 @@ fn data_reloaded_and_a_study_renamed_are_charged_to_the_same_account() {
 }
 
 #[test]
+fn a_clock_set_back_a_year_brings_back_neither_budget_nor_dates() {
+    let (mut net, mut hub) = FakeHub::start(&StudyText::NOISY);
+    net.change_policy(VICTIM, "max_rho_year = 1000", "max_rho_year = 1.2");
+    hub.awaits_node();
+    Puppets::masked(&net, &mut hub);
+    net.network.kill_node(VICTIM).unwrap();
+    // What the node wrote when its clock was a year ahead of now.
+    let entry = Entry::Approved { study: Digest::of(b"a study of the year after") };
+    let ahead = now_ms() + 365 * 24 * 3_600_000;
+    net.node_journal(VICTIM).append(&entry, ahead).unwrap();
+    net.start_node(VICTIM, None);
+    hub.awaits_node();
+    hub.ask(&StudyText { as_of: "2024-07-27", ..StudyText::NOISY });
+    hub.is_unwanted_as_round("min_days_between");
+    hub.ask(&StudyText::NOISY.at(1));
+    Puppets::masked(&net, &mut hub);
+    hub.ask(&StudyText::NOISY.at(2));
+    hub.is_unwanted_as_round("max_rho_year");
+    net.network.kill_node(VICTIM).unwrap();
+    assert_eq!(spent(&net, VICTIM), 2.0 * RHO);
+}
+
+#[test]
 fn a_word_beyond_the_public_enrolment_is_refused_before_anything_is_charged() {
     let (mut net, mut hub) = FakeHub::start(&StudyText::NOISY);
     hub.awaits_node();
@@ -115,7 +141,7 @@ fn a_word_beyond_the_public_enrolment_is_refused_before_anything_is_charged() {
     hub.prepared();
     let begin = hub.begin();
     hub.send(Wire::Advertise(begin));
-    assert!(matches!(hub.next(), crate::fake_hub::Call::Advertise(_)));
+    assert!(matches!(hub.next(), Call::Advertise(_)));
     net.network.kill_node(VICTIM).unwrap();
     assert!(net.budget(VICTIM).charges.is_empty());
 }
