@@ -151,6 +151,41 @@ fn a_district_that_approves_by_hand_waits_and_takes_part_after_its_officer_said_
 }
 
 #[test]
+fn a_hub_that_floods_the_officer_with_studies_is_refused_and_fills_no_disk() {
+    let (net, mut hub) = FakeHub::start(&StudyText::SMALL);
+    net.change_policy(VICTIM, "\"within-policy\"", "\"manual\"");
+    hub.awaits_node();
+    let schools = (StudyText::SMALL.schools)();
+    for number in 0..66 {
+        let title = format!("Study number {number}");
+        let text = StudyText::SMALL.text().replace("A study of the tests", &title);
+        let study = hub.sign(text.as_bytes(), &schools);
+        hub.offer(|offer| offer.study = study);
+        let code = if number < 64 { "approval_pending" } else { "too_many_pending" };
+        assert_eq!(hub.announce(Digest::of(text.as_bytes())), code, "{number}");
+    }
+    let kept = fs::read_dir(net.network.node_dir(VICTIM).join("studies")).unwrap();
+    assert_eq!(kept.count(), 64);
+}
+
+#[test]
+fn what_is_no_decision_stops_everything_until_it_is_removed() {
+    let (net, mut hub) = FakeHub::start(&StudyText::SMALL);
+    hub.awaits_node();
+    let decisions = net.network.node_dir(VICTIM).join("decisions");
+    let study = Digest::of(StudyText::SMALL.text().as_bytes());
+    let reason = "not this year".to_owned();
+    leave(&decisions, study, Decision::Refused { reason }).unwrap();
+    let junk = decisions.join("approve.json");
+    fs::write(&junk, b"{}").unwrap();
+    hub.is_unwanted("decision_file");
+    fs::remove_file(junk).unwrap();
+    hub.is_unwanted("study_declined");
+    leave(&decisions, study, Decision::Approved).unwrap();
+    hub.prepared();
+}
+
+#[test]
 fn an_officers_no_reaches_the_hub_with_its_reason() {
     let net = Net::full();
     let study = Digest::of(StudyText::SMALL.text().as_bytes());

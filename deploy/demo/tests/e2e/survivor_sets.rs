@@ -66,6 +66,20 @@ fn a_district_that_came_late_or_took_anothers_place_waits_for_the_next_date() {
 }
 
 #[test]
+fn an_override_that_cannot_be_read_lets_nothing_in_and_keeps_nothing_out() {
+    let (net, mut hub) = start(&StudyText::SMALL);
+    Puppets::answered(&net, &mut hub);
+    let path = net.network.node_dir(VICTIM).join("override.toml");
+    for junk in [&b"reason = 5"[..], b"\xff\xfe", b""] {
+        std::fs::write(&path, junk).unwrap();
+        exactly(&mut hub, &DISTRICTS[..5]);
+        hub.is_unwanted_as_round("override_shape");
+        exactly(&mut hub, &DISTRICTS);
+        Puppets::answered(&net, &mut hub);
+    }
+}
+
+#[test]
 fn a_round_that_was_masked_and_not_signed_is_signed_once_for_another_set_and_then_no_more() {
     let (net, mut hub) = start(&StudyText::SMALL);
     Puppets::masked(&net, &mut hub);
