@@ -180,7 +180,7 @@ impl fmt::Display for Budget {
 }
 
 /// `2026-11-23 16:18 UTC`.
-fn utc(time_ms: u64) -> String {
+pub(crate) fn utc(time_ms: u64) -> String {
     let minutes = time_ms / 60_000;
     let (days, minute) = (minutes / 1440, minutes % 1440);
     // Days from 0000-03-01: years begin in March, eras have 400 of them.
