@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::error::OfficerError;
 use super::hub::Hub;
 use super::{POLICY_FILE, Said, entries, policy, shell};
-use crate::consent::{Policy, Standing, Witnesses};
+use crate::consent::{Policy, Witnesses};
 use crate::enroll::Membership;
 use crate::journal::last_roster;
 
@@ -39,7 +39,7 @@ struct Peer {
     counts: bool,
     /// Why, or why not.
     standing: String,
-    /// For `[trust.districts]` in policy.toml, once the key was compared by phone.
+    /// For `[trust.districts]` in policy.toml, once the key was compared by phone; where it is needed.
     policy_line: Option<String>,
 }
 
@@ -49,7 +49,6 @@ impl Peers {
         let state = |district| witnesses.roster.find(district).map(|member| member.state);
         let members = trust.peers().map(|peer| {
             let active = state(&peer.district) == Some(MemberState::Active);
-            let known = matches!(peer.standing, Standing::Own | Standing::Listed);
             let line = || format!("\"{}\" = \"{}\"", peer.district, peer.key);
             Peer {
                 district: peer.district.clone(),
@@ -58,7 +57,7 @@ impl Peers {
                 key: peer.key,
                 counts: peer.standing.counts(),
                 standing: peer.standing.describe(),
-                policy_line: (active && !known).then(line),
+                policy_line: (active && !peer.standing.counts()).then(line),
             }
         });
         let members: Vec<Peer> = members.collect();
@@ -272,7 +271,9 @@ mod tests {
         assert!(text.contains("1 active district counts as colluding"), "{text}");
         let both = seen(&roster(1, None), &two);
         assert_eq!(both.colluding, 0);
-        assert!(both.to_string().contains("\n  trusted: d2, d3 vouch for it\n"), "{both}");
+        let text = both.to_string();
+        assert!(text.contains("\n  trusted: d2, d3 vouch for it\n"), "{text}");
+        assert!(!text.contains("policy.toml"), "{text}");
     }
 
     #[test]
