@@ -326,6 +326,9 @@ impl Enrolment {
             // The hub's identity was checked in `open`; rounds belong to `round.rs`.
             Entry::Initialised { .. }
             | Entry::RoundStarted { .. }
+            | Entry::Advertised { .. }
+            | Entry::Masking { .. }
+            | Entry::SurvivorsNamed { .. }
             | Entry::RoundEnded { .. }
             | Entry::Publishing { .. }
             | Entry::Published { .. } => {}

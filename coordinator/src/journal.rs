@@ -6,6 +6,7 @@
 
 use flashlight_proto::canonical::Digest;
 use flashlight_proto::identity::{DistrictId, IdentityKey};
+use flashlight_proto::question::Question;
 use flashlight_proto::vouch::Vouch;
 use flashlight_store::Store;
 use serde::{Deserialize, Serialize};
@@ -79,6 +80,31 @@ pub enum Entry {
         ctx: Digest,
         /// Who was asked.
         cohort: Vec<DistrictId>,
+        /// What was asked.
+        #[serde(default)]
+        questions: Vec<Question>,
+        /// t: signatures needed.
+        #[serde(default)]
+        quorum: u16,
+    },
+    /// The districts of a round have advertised: how far each one's journal had come.
+    Advertised {
+        /// The round, hex.
+        round: String,
+        /// Entries and salted head, by district, ascending.
+        ledgers: Vec<(DistrictId, u64, Digest)>,
+    },
+    /// The districts of a round are about to be told to mask, and pay for it.
+    Masking {
+        /// The round, hex.
+        round: String,
+    },
+    /// The survivors of a round are about to be told to sign that they are.
+    SurvivorsNamed {
+        /// The round, hex.
+        round: String,
+        /// U₃, ascending.
+        survivors: Vec<DistrictId>,
     },
     /// A round ended without a release.
     RoundEnded {
@@ -127,7 +153,16 @@ impl flashlight_store::Entry for Entry {
             Self::RoundStarted { run, round, study, .. } => {
                 vec![format!("run/{run}"), format!("round/{round}"), format!("study/{study}")]
             }
-            Self::RoundEnded { round, .. }
+            Self::Advertised { round, ledgers } => {
+                let each = ledgers.iter().map(|(district, ..)| format!("ledger/{district}"));
+                std::iter::once(format!("round/{round}")).chain(each).collect()
+            }
+            Self::SurvivorsNamed { round, survivors } => {
+                let each = survivors.iter().map(|district| format!("masked/{district}"));
+                std::iter::once(format!("round/{round}")).chain(each).collect()
+            }
+            Self::Masking { round }
+            | Self::RoundEnded { round, .. }
             | Self::Publishing { round, .. }
             | Self::Published { round, .. } => vec![format!("round/{round}")],
         }

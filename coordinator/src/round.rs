@@ -186,13 +186,13 @@ impl Driver {
     pub(crate) async fn drive(&mut self) -> Result<Finished, RunError> {
         let mut ready = self.gather().await?;
         for recut in 0..=MAX_RECUTS {
-            let enough = usize::from(self.run.study.cohort.min_districts);
-            if ready.len() < enough {
-                return Err(RunError::TooFewReady { ready: ready.len(), need: enough });
-            }
+            self.run.enough(&ready)?;
             let terms = Arc::new(self.open_round(&ready)?);
             match self.round(&terms, &ready).await {
                 Ok(sum) => return Ok(Finished { terms, sum }),
+                Err(Stop::Recut(lost, _)) if self.run.is_fixed() => {
+                    return Err(RunError::SurvivorsMissing { missing: lost.into_iter().collect() });
+                }
                 Err(Stop::Recut(lost, step)) if recut < MAX_RECUTS => {
                     self.recut(&terms, &mut ready, &lost, step)?;
                 }
@@ -237,21 +237,27 @@ impl Driver {
     /// Waits until every active district has answered, or the time is up.
     async fn gather(&mut self) -> Result<Ready, RunError> {
         let deadline = Instant::now() + self.run.gather;
-        let mut want = self.run.roster.active().count();
+        if let Some(text) = self.run.why_fixed() {
+            self.say("gather", 0, 0, &text);
+        }
+        let mut want = self.run.wanted().count();
         let mut announced: Ready = BTreeMap::new();
         let mut ready: Ready = BTreeMap::new();
         let mut refused: BTreeMap<DistrictId, String> = BTreeMap::new();
         loop {
             if self.run.renew_roster(&self.hub) {
-                want = self.run.roster.active().count();
+                want = self.run.wanted().count();
                 announced.clear();
                 ready.clear();
                 refused.clear();
             }
-            for (district, session) in self.hub.sessions() {
+            let wanted: BTreeSet<DistrictId> = self.run.wanted().collect();
+            let live = self.hub.sessions();
+            for (district, session) in live.into_iter().filter(|(one, _)| wanted.contains(one)) {
                 if announced.get(&district) != Some(&session) {
                     let (run, study) = (self.run.id, self.run.study.hash());
-                    let announce = Directive::Announce { run, study, logged: None };
+                    let logged = self.hub.logged(&district)?;
+                    let announce = Directive::Announce { run, study, logged };
                     self.hub.send(&district, announce);
                     announced.insert(district.clone(), session);
                     ready.remove(&district);
@@ -313,7 +319,9 @@ impl Driver {
             number: terms.round_number,
             study: terms.study,
             ctx: terms.ctx(),
-            cohort: terms.parties.iter().map(|party| party.district.clone()).collect(),
+            cohort: names(&terms.parties),
+            questions: self.run.questions.iter().cloned().collect(),
+            quorum: terms.cohort.t,
         })?;
         Ok(terms)
     }
@@ -329,6 +337,12 @@ impl Driver {
         self.collect_all(&mut phase, round, &cohort, ready).await?;
         let Phase::Keys(state) = phase else { return Err(Stop::Abort(RunError::HubStopped)) };
         let (state, advertisements) = state.close()?;
+        let ledger =
+            |one: &Advertisement| (one.district.clone(), one.ledger.entries, one.ledger.digest);
+        self.record(&Entry::Advertised {
+            round: round.to_string(),
+            ledgers: advertisements.iter().map(ledger).collect(),
+        })?;
         self.broadcast(&cohort, |_| Directive::Share(round, advertisements.clone()));
 
         let mut phase = Phase::Seals(state);
@@ -364,11 +378,14 @@ impl Driver {
         sharers: &[DistrictId],
         ready: &Ready,
     ) -> Result<NoisySum, Stop> {
+        self.record(&Entry::Masking { round: round.to_string() })?;
         self.broadcast(sharers, |_| Directive::Mask(round, sharers.to_vec()));
         let mut phase = Phase::Masked(state);
         self.collect(&mut phase, round, sharers, ready).await?;
         let Phase::Masked(state) = phase else { return Err(Stop::Abort(RunError::HubStopped)) };
         let (state, survivors) = state.close()?;
+        let named = survivors.clone();
+        self.record(&Entry::SurvivorsNamed { round: round.to_string(), survivors: named })?;
         self.broadcast(&survivors, |_| Directive::Confirm(round, survivors.clone()));
 
         let mut phase = Phase::Confirmations(state);
@@ -387,6 +404,11 @@ impl Driver {
             .await
             .map_err(|_| Stop::Abort(RunError::HubStopped))?
             .map_err(Stop::from)
+    }
+
+    /// Durable before the directive that rests on it leaves.
+    fn record(&self, entry: &Entry) -> Result<(), RunError> {
+        Ok(self.hub.record(entry)?)
     }
 
     fn begin(&self, terms: &Terms, cohort: &[DistrictId]) -> Begin {

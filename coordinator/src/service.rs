@@ -1,5 +1,6 @@
 //! The rpcs: authenticate the peer, decode, ask, encode. Nothing here decides on content.
 
+use std::collections::BTreeSet;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -7,6 +8,7 @@ use std::time::Duration;
 
 use flashlight_proto::identity::DistrictId;
 use flashlight_proto::roster::MemberState;
+use flashlight_proto::secagg::MAX_NODES;
 use flashlight_proto::secagg::{RoundId, Staging};
 use flashlight_proto::wire::pb::district_server::District;
 use flashlight_proto::wire::pb::enrolment_server::Enrolment;
@@ -438,13 +440,16 @@ impl HubRpc for HubService {
             gather: Duration::from_secs(u64::from(request.gather_seconds)),
             step: Duration::from_secs(u64::from(request.step_seconds)),
         };
+        let names = request.cohort.iter().take(MAX_NODES).map(|id| id.parse());
+        let cohort = names.collect::<Result<BTreeSet<DistrictId>, _>>();
+        let cohort = cohort.map_err(|error| Status::invalid_argument(error.to_string()))?;
         let (lines, stream) = mpsc::channel(PROGRESS_QUEUE);
         let (progress, mut told) = mpsc::channel::<pb::Progress>(PROGRESS_QUEUE);
         let hub = Arc::clone(&self.0);
         // The run goes on when the operator's terminal goes away.
         tokio::spawn(async move {
             let path = std::path::PathBuf::from(request.study_path);
-            let ran = run::run(hub, &path, patience, progress);
+            let ran = run::run(hub, &path, patience, cohort, progress);
             tokio::pin!(ran);
             let last = loop {
                 tokio::select! {

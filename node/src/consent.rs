@@ -24,6 +24,8 @@ use flashlight_proto::vouch::Vouch;
 
 use crate::ledger::{Loss, Override, Question};
 
+pub use flashlight_proto::vouch::log_origin;
+
 pub use self::decisions::{Decision, Decisions, DecisionsError, REASON_MAX, collect, leave, left};
 pub use self::policy::{Allow, Approval, Floors, POLICY_BYTES_MAX, Policy, PolicyError};
 pub use self::refusal::Refusal;

@@ -63,13 +63,6 @@ pub enum Entry {
         /// Words in the vector.
         words: u64,
     },
-    /// The one survivor set this node signs for a round, before the signature leaves.
-    Confirmed {
-        /// The round, hex.
-        round: String,
-        /// U₃.
-        survivors: Vec<DistrictId>,
-    },
     /// A round is paid for. Comes before [`Entry::Masked`]; never undone.
     Charged {
         /// The round, hex.
@@ -149,9 +142,9 @@ impl flashlight_store::Entry for Entry {
             Self::Masked { round, study, .. } => {
                 vec![format!("round/{round}"), format!("study/{study}")]
             }
-            Self::Confirmed { round, .. }
-            | Self::Answered { round, .. }
-            | Self::RoundEnded { round, .. } => vec![format!("round/{round}")],
+            Self::Answered { round, .. } | Self::RoundEnded { round, .. } => {
+                vec![format!("round/{round}")]
+            }
             Self::Charged { round, study, years, .. } => {
                 let mut keys = vec![format!("round/{round}"), format!("study/{study}")];
                 keys.extend(years.iter().map(|(year, _)| format!("year/{year}")));

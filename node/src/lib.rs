@@ -9,6 +9,7 @@ pub mod check;
 pub mod cli;
 pub mod consent;
 pub mod enroll;
+mod gate;
 mod indicators;
 pub mod journal;
 pub mod ledger;

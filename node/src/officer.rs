@@ -31,23 +31,12 @@ use self::error::OfficerError;
 use crate::cli::{note, runtime, say};
 use crate::consent::Policy;
 use crate::enroll::Membership;
+use crate::gate::{POLICY_FILE, STUDIES_FOLDER};
 use crate::journal::Entry;
 use crate::ledger::Question;
 
-/// Where `approve` and `refuse` leave the officer's word, in the node's folder.
-pub const DECISIONS_FOLDER: &str = "decisions";
-
-/// Where the node keeps the studies it was asked about, in its folder.
-pub const STUDIES_FOLDER: &str = "studies";
-
 /// A study's file in its folder; the school table lies beside it under the name the study gives.
-pub const STUDY_FILE: &str = "study.toml";
-
-/// The officers' override that the node reads, in its folder.
-pub const OVERRIDE_FILE: &str = "override.toml";
-
-/// The district's policy, in the node's folder.
-pub const POLICY_FILE: &str = "policy.toml";
+const STUDY_FILE: &str = "study.toml";
 
 #[derive(Subcommand)]
 pub(crate) enum Command {

@@ -70,6 +70,15 @@ impl WireError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RunId(pub [u8; 16]);
 
+/// What the hub's journal knows of a node's: a node that is behind it refuses.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Logged {
+    /// Its head when it last advertised.
+    pub head: Option<LedgerHead>,
+    /// The last round whose survivors it was one of.
+    pub masked: Option<RoundId>,
+}
+
 /// What the coordinator chose for a round, as it arrives at a node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Begin {
@@ -127,8 +136,8 @@ pub enum Directive {
         run: RunId,
         /// Of the study.
         study: Digest,
-        /// The node's ledger head when it last advertised, by the hub's journal.
-        logged: Option<LedgerHead>,
+        /// What the hub's journal knows of the node's.
+        logged: Logged,
     },
     /// Step 0.
     Advertise(Box<Begin>),
@@ -463,9 +472,15 @@ impl TryFrom<pb::Directive> for Directive {
             Wire::Announce(one) => Self::Announce {
                 run: run_id(&one.run_id)?,
                 study: digest(&one.study_hash, "study_hash")?,
-                logged: match (one.ledger_entries, &one.ledger_head[..]) {
-                    (0, []) => None,
-                    (entries, head) => Some(ledger(entries, head)?),
+                logged: Logged {
+                    head: match (one.ledger_entries, &one.ledger_head[..]) {
+                        (0, []) => None,
+                        (entries, head) => Some(ledger(entries, head)?),
+                    },
+                    masked: match &one.last_masked[..] {
+                        [] => None,
+                        round => Some(round_id(round)?),
+                    },
                 },
             },
             Wire::Advertise(one) => Self::Advertise(Box::new(one.try_into()?)),
@@ -499,9 +514,11 @@ impl From<Directive> for pb::Directive {
             Directive::Announce { run, study, logged } => Wire::Announce(pb::Announce {
                 run_id: run.0.to_vec(),
                 study_hash: study.as_bytes().to_vec(),
-                ledger_entries: logged.map_or(0, |logged| logged.entries),
+                ledger_entries: logged.head.map_or(0, |head| head.entries),
                 ledger_head: logged
-                    .map_or_else(Vec::new, |logged| logged.digest.as_bytes().to_vec()),
+                    .head
+                    .map_or_else(Vec::new, |head| head.digest.as_bytes().to_vec()),
+                last_masked: logged.masked.map_or_else(Vec::new, |round| round.as_bytes().to_vec()),
             }),
             Directive::Advertise(begin) => Wire::Advertise((*begin).into()),
             Directive::Share(round, advertisements) => Wire::Share(pb::BeginShare {

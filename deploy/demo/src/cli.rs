@@ -19,7 +19,7 @@ use flashlight_proto::release::{Outcome, Verified, verify_folder};
 use flashlight_proto::schools::SchoolTable;
 use flashlight_proto::study::{Mode, Study};
 
-use crate::network::{Network, role, wait_for};
+use crate::network::{Network, open_rules, role, wait_for};
 use crate::{report, star};
 
 /// Nodes enrolled at a time.
@@ -30,6 +30,9 @@ const GATHER_SECONDS: u32 = 300;
 
 /// Longest wait for the node that is to be lost to come to its point.
 const LOSE_WAIT: Duration = Duration::from_secs(60);
+
+/// Most ρ that a district of the demo allows a round and a school year.
+const RHO_MOST: f64 = 1.0;
 
 /// Marks a folder as one the demo made and may empty.
 const MARKER: &str = ".flashlight-demo";
@@ -143,6 +146,8 @@ fn demo(cli: &Cli) -> anyhow::Result<()> {
         .say("the hub has made its keys and listens on loopback (TLS 1.3, client certificates)")?;
     enroll_all(&network, &inputs.districts)?;
     teller.say("every district has enrolled: its keys were made at its node and stay there")?;
+    let ids: Vec<&str> = inputs.districts.iter().map(|district| district.id.as_str()).collect();
+    network.write_policies(&ids, &open_rules(RHO_MOST))?;
     for district in &inputs.districts {
         let pause = lost.contains(&district.id).then_some(LOSE_AT);
         network.start_node(&district.id, &district.folder, pause)?;

@@ -7,8 +7,9 @@ use flashlight_proto::wire::one_line;
 use serde::Serialize;
 
 use super::error::OfficerError;
-use super::{DECISIONS_FOLDER, STUDY_FILE, Said, entries, policy, shell, study_folder};
+use super::{STUDY_FILE, Said, entries, policy, shell, study_folder};
 use crate::consent::{Decision, Decisions, left};
+use crate::gate::DECISIONS_FOLDER;
 use crate::ledger::{Ledger, utc};
 
 /// Digits of a study's hash that are shown in commands to copy.

@@ -9,8 +9,9 @@ use flashlight_proto::wire::STUDY_MAX;
 use flashlight_store::files::read_limited;
 
 use super::error::OfficerError;
-use super::{DECISIONS_FOLDER, STUDY_FILE, Said, entries, policy, study_folder};
+use super::{STUDY_FILE, Said, entries, policy, study_folder};
 use crate::consent::{Decision, Decisions, leave, left};
+use crate::gate::DECISIONS_FOLDER;
 
 /// Fewest digits that may stand for a study.
 const DIGITS_MIN: usize = 8;

@@ -8,8 +8,9 @@ use flashlight_proto::vouch::log_origin;
 use flashlight_store::files::{read_limited, write_private};
 
 use super::error::OfficerError;
-use super::{OVERRIDE_FILE, Said, entries, list, policy, shell};
+use super::{Said, entries, list, policy, shell};
 use crate::consent::{Policy, Trust, Witnesses};
+use crate::gate::OVERRIDE_FILE;
 use crate::journal::last_roster;
 use crate::ledger::{Ledger, OVERRIDE_BYTES_MAX, Override, OverrideError, Question};
 

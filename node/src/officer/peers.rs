@@ -10,9 +10,10 @@ use serde::Serialize;
 
 use super::error::OfficerError;
 use super::hub::Hub;
-use super::{POLICY_FILE, Said, entries, policy, shell};
+use super::{Said, entries, policy, shell};
 use crate::consent::{Policy, Witnesses};
 use crate::enroll::Membership;
+use crate::gate::POLICY_FILE;
 use crate::journal::last_roster;
 
 /// The network as this district sees it.

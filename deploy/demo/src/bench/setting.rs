@@ -72,11 +72,13 @@ impl Setting {
         Ok(Self { study, schools, layout, toml, csv })
     }
 
-    /// Writes both files; returns the path of the study.
-    pub(super) fn write(&self, dir: &Path) -> anyhow::Result<PathBuf> {
+    /// Writes both files; returns the path of the study. Each `repetition` is as of another date:
+    /// the same question again would have to be answered by the same districts.
+    pub(super) fn write(&self, dir: &Path, repetition: usize) -> anyhow::Result<PathBuf> {
         let study = dir.join("study.toml");
+        let toml = self.toml.replace("2025-10-01", &format!("{}-10-01", 2025 + repetition));
         fs::write(dir.join("schools.csv"), &self.csv).context("cannot write the school table")?;
-        fs::write(&study, &self.toml).context("cannot write the study")?;
+        fs::write(&study, toml).context("cannot write the study")?;
         Ok(study)
     }
 }

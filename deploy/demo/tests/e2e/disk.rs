@@ -50,7 +50,11 @@ fn a_node_whose_disk_is_full_leaves_the_round_before_it_says_anything() {
     let state = net.network.node_dir("D6").join("state");
     // The journal has to be what fills up, and not the index beside it.
     let long: DistrictId = "a-district-of-thirty-two-letters".parse().unwrap();
-    let filler = Entry::Confirmed { round: "00".to_owned(), survivors: vec![long; 25_000] };
+    let filler = Entry::Answered {
+        round: "00".to_owned(),
+        questions: Vec::new(),
+        survivors: vec![long; 25_000],
+    };
     Journal::open(&state).unwrap().append(&filler, now_ms()).unwrap();
     let blocks = fs::metadata(state.join("journal")).unwrap().len() / BLOCK;
     let mut limited = limited(&net, blocks);

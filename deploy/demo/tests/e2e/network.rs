@@ -13,7 +13,7 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use flashlight_coordinator::journal::Entry;
-use flashlight_demo::network::{COORDINATOR_ROLE, NODE_ROLE, Network};
+use flashlight_demo::network::{COORDINATOR_ROLE, NODE_ROLE, Network, open_rules};
 use flashlight_node::enroll::Membership;
 use flashlight_proto::release::{Outcome, Verified, verify_folder};
 use tempfile::TempDir;
@@ -26,6 +26,9 @@ pub(crate) const DEMO: &str = env!("CARGO_BIN_EXE_flashlight-demo");
 
 /// No test waits for anything longer than this.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What every district of the test network lets a school year lose.
+const RHO_MOST: f64 = 1000.0;
 
 /// Between two looks at something that will happen.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
@@ -314,6 +317,7 @@ fn enrolled() -> &'static Path {
             let token = net.network.invite(district, &format!("District {district}")).unwrap();
             net.network.enroll(district, &token).unwrap();
         }
+        net.network.write_policies(&DISTRICTS, &open_rules(RHO_MOST)).unwrap();
         net.network.kill_hub().unwrap();
         let kept = tempfile::tempdir().unwrap();
         for folder in ["hub", "nodes"] {
