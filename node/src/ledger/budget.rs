@@ -230,7 +230,7 @@ mod tests {
             let line = text.lines().nth(line).unwrap();
             line.find(word).unwrap() + word.len()
         };
-        for (head, value) in [("rho spent", " 0.125"), ("left", " 0.875"), ("failed", "      1")] {
+        for (head, value) in [("rho spent", " 0.125"), ("left", " 0.875"), ("most", " 1")] {
             assert_eq!(ends(0, head), ends(1, value), "{text}");
         }
     }

@@ -1,9 +1,10 @@
 //! The privacy officer's commands beside a running node and a real hub, or one that lies.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs;
+use std::path::PathBuf;
 
-use flashlight_demo::network::COORDINATOR_ROLE;
+use flashlight_demo::network::{COORDINATOR_ROLE, open_rules};
 use flashlight_node::journal::Journal;
 use flashlight_proto::identity::IdentityKey;
 use flashlight_proto::roster::Roster;
@@ -40,11 +41,15 @@ fn key(net: &Net, district: &str) -> IdentityKey {
     net.membership(district).identity().public()
 }
 
-/// Writes a policy that lists these districts.
+/// Writes a policy that allows everything and lists these districts.
 fn list(net: &Net, district: &str, listed: &[&str]) {
     let lines = listed.iter().map(|one| format!("\"{one}\" = \"{}\"\n", key(net, one)));
-    let text = format!("[trust.districts]\n{}", lines.collect::<String>());
-    fs::write(net.network.node_dir(district).join("policy.toml"), text).unwrap();
+    let text = format!("{}[trust.districts]\n{}", open_rules(1.0), lines.collect::<String>());
+    fs::write(policy(net, district), text).unwrap();
+}
+
+fn policy(net: &Net, district: &str) -> PathBuf {
+    net.network.node_dir(district).join("policy.toml")
 }
 
 fn vouch(net: &Net, voucher: &str, district: &str, key: IdentityKey) -> Ended {
@@ -126,6 +131,7 @@ fn a_district_that_vouches_in_anothers_name_is_refused_by_the_hub() {
 #[test]
 fn the_books_are_read_and_a_decision_left_while_the_node_holds_its_journal() {
     let mut net = Net::start();
+    fs::remove_file(policy(&net, "D1")).unwrap();
     net.start_node("D1", None);
     net.await_connected(1);
     let state = net.network.node_dir("D1").join("state");
@@ -143,6 +149,42 @@ fn the_books_are_read_and_a_decision_left_while_the_node_holds_its_journal() {
     refused(&officer(&net, "D1", &["approve", "0123456789"]), 1, "study_not_asked");
     refused(&officer(&net, "elsewhere", &["budget"]), 1, "not_enrolled");
     assert!(!net.network.node_dir("elsewhere").exists());
+}
+
+#[test]
+fn a_study_that_waits_is_shown_previewed_approved_and_then_taken_up_by_the_running_node() {
+    let mut net = Net::start();
+    let text = fs::read_to_string(policy(&net, "D1")).unwrap();
+    fs::write(policy(&net, "D1"), text.replace("\"within-policy\"", "\"manual\"")).unwrap();
+    net.start_node("D1", None);
+    net.await_connected(1);
+    // The other nodes do not run, so nothing comes of it but the question.
+    net.run(&StudyText::SMALL, 2).aborts("too_few_ready");
+    let pending = officer(&net, "D1", &["pending"]);
+    let text = said(&pending).to_owned();
+    assert!(text.starts_with("1 study waits\n"), "{text}");
+    assert!(text.contains("\n  lies with its school table in "), "{text}");
+    let typed = |word: &str| -> Vec<String> {
+        let line = text.lines().find(|line| line.contains(&format!("flashlight-node {word} ")));
+        line.unwrap().split_whitespace().skip(1).map(str::to_owned).collect()
+    };
+    // The commands are typed as they stand there.
+    let data = net.data("D1").display().to_string();
+    let run = |word: &str| {
+        let args = typed(word).into_iter().map(|arg| arg.replace("FOLDER", &data));
+        let args: Vec<OsString> = args.map(OsString::from).collect();
+        node(&args.iter().map(OsString::as_os_str).collect::<Vec<_>>())
+    };
+    assert_eq!(run("preview").code, 0);
+    let approved = run("approve");
+    assert!(said(&approved).starts_with("approved "), "{}", approved.stdout);
+    assert!(!approved.said.contains("refused all the same"), "{}", approved.said);
+    let pending = officer(&net, "D1", &["pending"]);
+    assert!(said(&pending).contains("\n  approved; the node takes that up"), "{}", pending.stdout);
+    net.run(&StudyText::SMALL, 2).aborts("too_few_ready");
+    assert_eq!(said(&officer(&net, "D1", &["pending"])), "no study waits\n");
+    let decisions = fs::read_dir(net.network.node_dir("D1").join("decisions")).unwrap();
+    assert_eq!(decisions.count(), 0);
 }
 
 #[test]
