@@ -59,12 +59,12 @@ fn a_node_whose_disk_is_full_leaves_the_round_before_it_says_anything() {
     let blocks = fs::metadata(state.join("journal")).unwrap().len() / BLOCK;
     let mut limited = limited(&net, blocks);
     limited.start_node("D6", &net.data("D6"), None).unwrap();
-    let ended = net.run(&StudyText::SMALL, 30).end();
+    let ended = net.run(&StudyText::SMALL.at(1), 30).end();
     assert_eq!(ended.code, 0, "{}", ended.said);
     assert!(ended.said.contains("district D6 withdraws at advertise: "), "{}", ended.said);
     assert!(ended.said.contains("(disk_full)"), "{}", ended.said);
     net.release(&ended).is_over(&DISTRICTS[..5], &[]);
     limited.kill_node("D6").unwrap();
     net.start_node("D6", None);
-    net.publish(&StudyText::SMALL).is_over(&DISTRICTS, &[]);
+    net.publish(&StudyText::SMALL.at(2)).is_over(&DISTRICTS, &[]);
 }

@@ -174,6 +174,13 @@ pub(crate) struct FakeHub {
     pub(crate) authority: Arc<Authority>,
     pub(crate) roster: Roster,
     pub(crate) question: Question,
+    /// Who is to be asked.
+    pub(crate) cohort: Vec<&'static str>,
+    /// Fewer than the study lets drop, and more signatures, where a test says so.
+    pub(crate) max_dropped: u16,
+    pub(crate) quorum: u16,
+    /// What is said about the node's journal.
+    pub(crate) logged: pb::Announce,
     hash: Digest,
     last: u8,
 }
@@ -221,6 +228,10 @@ impl FakeHub {
         Self {
             roster: enrolment.roster().clone(),
             question: Question::of(study),
+            cohort: DISTRICTS.to_vec(),
+            max_dropped: study.max_dropped,
+            quorum: 0,
+            logged: pb::Announce::default(),
             hash: Digest::of(study.text().as_bytes()),
             runtime,
             service,
@@ -233,6 +244,14 @@ impl FakeHub {
     /// Changes what the node gets when it asks.
     pub(crate) fn offer(&self, change: impl FnOnce(&mut Offer)) {
         change(&mut self.service.offer.lock().unwrap());
+    }
+
+    /// Asks another study from now on.
+    pub(crate) fn ask(&mut self, study: &StudyText) {
+        let signed = self.sign(study.text().as_bytes(), &(study.schools)());
+        self.offer(|offer| offer.study = signed);
+        (self.question, self.hash) = (Question::of(study), Digest::of(study.text().as_bytes()));
+        self.max_dropped = study.max_dropped;
     }
 
     /// The next thing the node says.
@@ -260,7 +279,7 @@ impl FakeHub {
     #[track_caller]
     pub(crate) fn announce(&mut self, study: Digest) -> String {
         let (run_id, study_hash) = (RUN.to_vec(), study.as_bytes().to_vec());
-        self.send(Wire::Announce(pb::Announce { run_id, study_hash, ..Default::default() }));
+        self.send(Wire::Announce(pb::Announce { run_id, study_hash, ..self.logged.clone() }));
         match self.next() {
             Call::Prepare(answer) => answer.refusal_code,
             other => panic!("{other:?}"),
@@ -273,7 +292,21 @@ impl FakeHub {
         assert_eq!(self.announce(self.hash), "");
     }
 
-    /// An honest opening of a round over all districts, never the same twice.
+    /// The node does not take part in the study.
+    #[track_caller]
+    pub(crate) fn is_unwanted(&mut self, code: &str) {
+        assert_eq!(self.announce(self.hash), code);
+    }
+
+    /// The node is ready for the study, and for no round of it.
+    #[track_caller]
+    pub(crate) fn is_unwanted_as_round(&mut self, code: &str) {
+        self.prepared();
+        let begin = self.begin();
+        self.is_refused(Wire::Advertise(begin), "advertise", code);
+    }
+
+    /// An honest opening of a round, never the same twice.
     pub(crate) fn begin(&mut self) -> pb::BeginAdvertise {
         self.last += 1;
         let rule = self.question.study.cohort;
@@ -285,12 +318,12 @@ impl FakeHub {
             study_hash: self.hash.as_bytes().to_vec(),
             layout_hash: self.question.layout.hash().as_bytes().to_vec(),
             roster_hash: self.roster.hash().as_bytes().to_vec(),
-            cohort: DISTRICTS.map(str::to_owned).to_vec(),
-            max_dropped: rule.max_dropped.into(),
+            cohort: self.cohort.iter().map(|&one| one.to_owned()).collect(),
+            max_dropped: self.max_dropped.into(),
             max_colluding: rule.max_colluding.into(),
             parent_releases: Vec::new(),
             log_checkpoint: vec![7; 32],
-            quorum: rule.quorum(u16::try_from(DISTRICTS.len()).unwrap()).into(),
+            quorum: rule.quorum(u16::try_from(self.cohort.len()).unwrap()).max(self.quorum).into(),
         }
     }
 

@@ -7,6 +7,7 @@
 )]
 
 mod command;
+mod consent;
 mod data;
 mod disk;
 mod enrolment;
@@ -15,8 +16,13 @@ mod fake_node;
 mod hostile_hub;
 mod hostile_node;
 mod killed;
+mod later_rounds;
+mod ledger;
 mod lost;
 mod network;
 mod officer;
+mod noise;
 mod puppets;
+mod rollback;
+mod survivor_sets;
 mod whole;
