@@ -17,5 +17,6 @@ mod hostile_node;
 mod killed;
 mod lost;
 mod network;
+mod officer;
 mod puppets;
 mod whole;
