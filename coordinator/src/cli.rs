@@ -226,8 +226,12 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
             say(&format!("roster version {}", reply.version))?;
             for line in reply.lines {
                 let live = if line.connected { "connected" } else { "" };
-                let pb::RosterLine { district_id, district_name, state, .. } = line;
-                say(&format!("{district_id:<32} {state:<8} {live:<9} {district_name}"))?;
+                let pb::RosterLine { district_id, district_name, state, vouches, .. } = line;
+                let vouched = match vouches {
+                    0 => String::new(),
+                    count => format!("  (vouches: {count})"),
+                };
+                say(&format!("{district_id:<32} {state:<8} {live:<9} {district_name}{vouched}"))?;
             }
         }
         Command::Study { command: StudyCommand::Check { study, districts, json } } => {

@@ -7,6 +7,7 @@
 use flashlight_proto::canonical::Digest;
 use flashlight_proto::identity::{DistrictId, IdentityKey};
 use flashlight_proto::question::Question;
+use flashlight_proto::vouch::Vouch;
 use flashlight_store::Store;
 use serde::{Deserialize, Serialize};
 
@@ -58,6 +59,12 @@ pub enum Entry {
         district: DistrictId,
         /// Given by the operator, at most 512 bytes.
         reason: String,
+    },
+    /// A district gave its word for another; passed on with the roster.
+    Vouched {
+        /// Checked against the roster's keys.
+        #[serde(with = "vouch_text")]
+        vouch: Vouch,
     },
     /// A round was opened; its districts hear of it after this is durable.
     RoundStarted {
@@ -142,6 +149,7 @@ impl flashlight_store::Entry for Entry {
                 format!("token/{token_hash}"),
             ],
             Self::Revoked { district, .. } => vec![format!("district/{district}")],
+            Self::Vouched { vouch } => vec![format!("vouch/{}/{}", vouch.voucher, vouch.district)],
             Self::RoundStarted { run, round, study, .. } => {
                 vec![format!("run/{run}"), format!("round/{round}"), format!("study/{study}")]
             }
@@ -173,6 +181,25 @@ mod hex_bytes {
         deserializer: D,
     ) -> Result<Vec<u8>, D::Error> {
         hex::decode(String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+    }
+}
+
+/// A vouch as its one line of text in the journal's JSON.
+mod vouch_text {
+    use flashlight_proto::vouch::Vouch;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(
+        vouch: &Vouch,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(vouch)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Vouch, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
     }
 }
 

@@ -189,11 +189,30 @@ impl District for DistrictService {
         request: Request<pb::FetchRosterRequest>,
     ) -> Result<Response<pb::SignedRoster>, Status> {
         self.authenticate(request.extensions())?;
-        let (_, signed) = self.0.roster();
-        Ok(Response::new(pb::SignedRoster {
-            signature: signed.signature.as_bytes().to_vec(),
-            text: signed.text,
-        }))
+        let (signed, vouches) = self.0.with_state(|state| {
+            let vouches = state.enrolment.vouches().map(ToString::to_string).collect();
+            (state.enrolment.signed_roster().clone(), vouches)
+        });
+        Ok(Response::new(wire::roster_reply(signed, vouches)))
+    }
+
+    async fn vouch(
+        &self,
+        request: Request<pb::VouchRequest>,
+    ) -> Result<Response<pb::Receipt>, Status> {
+        let from = self.authenticate(request.extensions())?;
+        let text = request.into_inner().vouch;
+        let vouched = self
+            .0
+            .with_state(|state| state.enrolment.vouch(&from, &text, &mut state.journal, now_ms()));
+        vouched.map_err(|error| {
+            tracing::warn!(district = %from, code = error.code(), "vouch refused");
+            let internal = error.is_internal();
+            let kind = if internal { Code::Internal } else { Code::FailedPrecondition };
+            status(kind, error.code(), error.to_string())
+        })?;
+        tracing::info!(district = %from, "vouched");
+        Ok(Response::new(pb::Receipt {}))
     }
 
     async fn fetch_study(
@@ -387,6 +406,7 @@ impl HubRpc for HubService {
         _: Request<pb::ShowRosterRequest>,
     ) -> Result<Response<pb::ShowRosterReply>, Status> {
         let live = self.0.sessions();
+        let count = |vouches: usize| u32::try_from(vouches).unwrap_or(u32::MAX);
         let reply = self.0.with_state(|state| {
             let roster = state.enrolment.roster();
             let members = roster.members().iter().map(|member| pb::RosterLine {
@@ -395,6 +415,7 @@ impl HubRpc for HubService {
                 state: member.state.as_str().to_owned(),
                 connected: member.state == MemberState::Active
                     && live.contains_key(&member.district),
+                vouches: count(state.enrolment.vouched(&member.district)),
             });
             let invited =
                 state.enrolment.invited(now_ms()).map(|(district, name)| pb::RosterLine {
@@ -402,6 +423,7 @@ impl HubRpc for HubService {
                     district_name: name.to_owned(),
                     state: "invited".to_owned(),
                     connected: false,
+                    vouches: 0,
                 });
             let version = roster.version();
             pb::ShowRosterReply { version, lines: members.chain(invited).collect() }

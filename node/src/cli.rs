@@ -30,6 +30,7 @@ use crate::enroll::{EnrollError, Membership, enroll};
 use crate::gate::POLICY_FILE;
 use crate::journal::Journal;
 use crate::link;
+use crate::officer;
 use crate::preview::{self, Asked};
 use crate::records::Records;
 use crate::round::{Node, Question, Refusal, Words, now_ms};
@@ -115,6 +116,8 @@ enum Command {
         #[arg(long, conflicts_with = "hub_key")]
         dir: Option<PathBuf>,
     },
+    #[command(flatten)]
+    Officer(officer::Command),
 }
 
 /// Parses the command line, runs the command, reports.
@@ -159,7 +162,7 @@ fn coded(error: &anyhow::Error) -> String {
 }
 
 /// One line for people, on stderr.
-fn note(text: &str) {
+pub(crate) fn note(text: &str) {
     drop(writeln!(io::stderr(), "node: {text}"));
 }
 
@@ -172,11 +175,11 @@ fn quiet_panics() {
 }
 
 /// A result, on stdout.
-fn say(text: &str) -> anyhow::Result<()> {
+pub(crate) fn say(text: &str) -> anyhow::Result<()> {
     writeln!(io::stdout(), "{text}").context("cannot write to stdout")
 }
 
-fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+pub(crate) fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -198,6 +201,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Verify { folder, hub_key, dir } => {
             verify(&folder, hub_key.as_deref(), dir.as_deref())
         }
+        Command::Officer(command) => officer::run(command),
     }
 }
 

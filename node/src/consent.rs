@@ -15,7 +15,7 @@ mod trust;
 use std::collections::{BTreeMap, BTreeSet};
 
 use flashlight_proto::canonical::Digest;
-use flashlight_proto::identity::{DistrictId, IdentityKey};
+use flashlight_proto::identity::DistrictId;
 use flashlight_proto::layout::years_read;
 use flashlight_proto::roster::{MemberState, Roster};
 use flashlight_proto::secagg::Party;
@@ -24,7 +24,9 @@ use flashlight_proto::vouch::Vouch;
 
 use crate::ledger::{Loss, Override, Question};
 
-pub use self::decisions::{Decision, Decisions, DecisionsError, REASON_MAX, collect, leave};
+pub use flashlight_proto::vouch::log_origin;
+
+pub use self::decisions::{Decision, Decisions, DecisionsError, REASON_MAX, collect, leave, left};
 pub use self::policy::{Allow, Approval, Floors, POLICY_BYTES_MAX, Policy, PolicyError};
 pub use self::refusal::Refusal;
 pub(crate) use self::refusal::named;
@@ -216,13 +218,6 @@ impl<'a> Facts<'a> {
             log_origin: self.log_origin,
         }
     }
-}
-
-/// The name of a network in vouches and overrides: its hub's key. A word for one network is none for
-/// another.
-#[must_use]
-pub fn log_origin(hub: &IdentityKey) -> String {
-    hub.to_string()
 }
 
 /// What a round of the study costs: the whole of its ρ.

@@ -29,6 +29,7 @@ use crate::journal::{Entry, Journal};
 
 pub use flashlight_proto::question::{Question, QuestionError};
 
+pub(crate) use self::budget::utc;
 pub use self::budget::{Budget, ChargeView, YearView};
 pub use self::head::{check_not_behind, salted_head};
 pub use self::loss::Loss;
@@ -160,6 +161,13 @@ impl Ledger {
             ledger.apply(recorded?);
         }
         Ok(ledger)
+    }
+
+    /// Every question this node signed a set of survivors for, with the different sets, each ascending.
+    pub fn answered(&self) -> impl Iterator<Item = (&Question, BTreeSet<&[DistrictId]>)> {
+        self.answers.iter().map(|(question, answers)| {
+            (question, answers.iter().map(|answer| &answer.survivors[..]).collect())
+        })
     }
 
     /// The charge of a round.

@@ -17,6 +17,7 @@ pub mod link;
 pub mod local;
 mod node;
 pub mod noise;
+pub mod officer;
 pub mod preview;
 pub mod records;
 pub mod round;

@@ -10,9 +10,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use flashlight_proto::canonical::Digest;
-use flashlight_proto::identity::{DistrictId, Signature};
+use flashlight_proto::identity::DistrictId;
 use flashlight_proto::layout::Layout;
-use flashlight_proto::roster::{MemberState, Roster, SignedRoster};
+use flashlight_proto::roster::{MemberState, Roster};
 use flashlight_proto::schools::SchoolTable;
 use flashlight_proto::secagg::{
     Advertisement, Chosen, Confirmation, ExpectConfirmations, ExpectKeys, ExpectSeals,
@@ -221,10 +221,10 @@ impl Session {
         logged: Logged,
     ) -> Result<Prepared, StepError> {
         self.node.not_behind(logged)?;
-        let signed = self.client.fetch_roster(pb::FetchRosterRequest {}).await?.into_inner();
-        let signature = Signature::try_from(&signed.signature[..])
-            .map_err(|error| Refusal::new("roster_signature", error.to_string()))?;
-        let roster = self.node.accept_roster(&SignedRoster { text: signed.text, signature })?;
+        let fetched = self.client.fetch_roster(pb::FetchRosterRequest {}).await?.into_inner();
+        let (signed, vouches) = wire::fetched_roster(fetched)
+            .map_err(|error| Refusal::new(error.code(), error.to_string()))?;
+        let roster = self.node.accept_roster(&signed)?;
         let request = pb::FetchStudyRequest { study_hash: wanted.as_bytes().to_vec() };
         let signed = self.client.fetch_study(request).await?.into_inner();
         let node = Arc::clone(&self.node);
@@ -238,7 +238,6 @@ impl Session {
                 district: &node.district,
             };
             let words = Some((node.contribute)(question)?);
-            let vouches = Vec::new();
             Ok::<_, Refusal>(Prepared { run, study, schools, layout, roster, vouches, words })
         });
         Ok(prepared.await??)

@@ -9,6 +9,10 @@ use crate::identity::{DistrictId, Signature};
 use crate::secagg::shamir::Share;
 use crate::secagg::{Advertisement, Confirmation, LedgerHead, MAX_NODES, RoundId, Seal, Unmasking};
 
+mod roster;
+
+pub use self::roster::{FETCHED_ROSTER_MAX, fetched_roster, roster_reply};
+
 /// The generated messages, clients and servers of `wire.proto`.
 #[allow(
     missing_docs,

@@ -23,6 +23,7 @@ use crate::network::{Network, role};
 
 mod micro;
 mod nodes;
+mod noise;
 mod setting;
 mod table;
 

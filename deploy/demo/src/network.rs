@@ -267,6 +267,14 @@ impl Network {
         self.nodes.get_mut(district).map_or(Ok(()), Party::kill)
     }
 
+    /// Ends all nodes at once; their folders can be read then.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn stop_nodes(&mut self) -> io::Result<()> {
+        self.nodes.values_mut().try_for_each(Party::kill)
+    }
+
     /// The file that tells a node has stopped where `--pause-at` said.
     #[must_use]
     pub fn pause_marker(&self, district: &str) -> PathBuf {
@@ -359,6 +367,19 @@ pub fn wait_for(file: &Path, longest: Duration) -> anyhow::Result<()> {
     let since = Instant::now();
     while !file.exists() {
         ensure!(since.elapsed() < longest, "{} did not appear", file.display());
+        std::thread::sleep(LOOK_EVERY);
+    }
+    Ok(())
+}
+
+/// Waits until a party's log holds `text`.
+///
+/// # Errors
+/// When it does not within `longest`.
+pub fn wait_for_line(log: &Path, text: &str, longest: Duration) -> anyhow::Result<()> {
+    let since = Instant::now();
+    while !fs::read_to_string(log).is_ok_and(|said| said.contains(text)) {
+        ensure!(since.elapsed() < longest, "{} does not say {text:?}", log.display());
         std::thread::sleep(LOOK_EVERY);
     }
     Ok(())

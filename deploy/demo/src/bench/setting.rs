@@ -25,6 +25,9 @@ const WORD_SPAN: u64 = 1 << 44;
 /// The levels of the school table; each has a school that offers all 15 grades in every year.
 const LEVELS: [&str; 6] = ["ES", "MS", "HS", "K8", "Span", "Alt"];
 
+/// Students of a school by the public table; only noise asks for it.
+const ENROLLED: u32 = 1_000;
+
 /// What is broken down, and for which years.
 type Table = (&'static str, &'static [std::ops::RangeInclusive<u16>]);
 
@@ -52,20 +55,28 @@ pub(super) struct Setting {
 impl Setting {
     /// [`CELLS`] cells, for at least `nodes` districts.
     pub(super) fn new(nodes: usize) -> anyhow::Result<Self> {
-        let setting = Self::of(nodes, &TABLES)?;
-        let words = setting.layout.words();
+        Self::of(nodes, &TABLES, None)?.whole()
+    }
+
+    /// The same in `dp` mode.
+    pub(super) fn noisy(nodes: usize, rho: f64) -> anyhow::Result<Self> {
+        Self::of(nodes, &TABLES, Some(rho))?.whole()
+    }
+
+    fn whole(self) -> anyhow::Result<Self> {
+        let words = self.layout.words();
         ensure!(words == CELLS, "the study of the bench has {words} cells, not {CELLS}");
-        Ok(setting)
+        Ok(self)
     }
 
     /// A few cells, for at least `nodes` districts.
     pub(super) fn small(nodes: usize) -> anyhow::Result<Self> {
-        Self::of(nodes, &TABLES[2..])
+        Self::of(nodes, &TABLES[2..], None)
     }
 
-    fn of(nodes: usize, tables: &[Table]) -> anyhow::Result<Self> {
+    fn of(nodes: usize, tables: &[Table], rho: Option<f64>) -> anyhow::Result<Self> {
         let csv = csv()?;
-        let toml = toml(nodes, Digest::of(csv.as_bytes()), tables)?;
+        let toml = toml(nodes, Digest::of(csv.as_bytes()), tables, rho)?;
         let study = Study::parse(toml.as_bytes())?;
         let schools = SchoolTable::parse(csv.as_bytes())?;
         let layout = Layout::derive(&study, &schools)?;
@@ -85,20 +96,34 @@ impl Setting {
 
 fn csv() -> anyhow::Result<String> {
     let mut csv =
-        "school_id,school_year,school_name,district_id,level,grade_low,grade_high\n".to_owned();
+        "school_id,school_year,school_name,district_id,level,grade_low,grade_high,enrollment\n"
+            .to_owned();
     for year in 1988..=2025 {
         for level in LEVELS {
-            writeln!(csv, "{level},{year},School {level},{},{level},TK,UG", district(0))?;
+            writeln!(
+                csv,
+                "{level},{year},School {level},{},{level},TK,UG,{ENROLLED}",
+                district(0)
+            )?;
         }
     }
     Ok(csv)
 }
 
-fn toml(nodes: usize, schools: Digest, tables: &[Table]) -> anyhow::Result<String> {
+fn toml(
+    nodes: usize,
+    schools: Digest,
+    tables: &[Table],
+    rho: Option<f64>,
+) -> anyhow::Result<String> {
+    let privacy = match rho {
+        Some(rho) => format!("mode = \"dp\"\nrho = {rho:?}"),
+        None => "mode = \"exact\"".to_owned(),
+    };
     let mut toml = format!(
         "[study]\nid = \"bench\"\ntitle = \"Secure sum bench\"\nschool_year = 2025\n\
          as_of = \"2025-10-01\"\nschools = {{ file = \"schools.csv\", sha256 = \"{schools}\" }}\n\n\
-         [privacy]\nmode = \"exact\"\n\n\
+         [privacy]\n{privacy}\n\n\
          [cohort]\nmin_districts = {nodes}\nmax_dropped = {MAX_DROPPED}\nmax_colluding = 1\n\n\
          [suppression]\nmin_n = {LEAST_WORD}\n",
     );

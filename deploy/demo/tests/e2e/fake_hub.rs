@@ -13,7 +13,7 @@ use flashlight_proto::roster::{Roster, SignedRoster};
 use flashlight_proto::study::study_digest;
 use flashlight_proto::wire::pb::directive::Directive as Wire;
 use flashlight_proto::wire::pb::district_server::{District, DistrictServer};
-use flashlight_proto::wire::{CODE_KEY, pb};
+use flashlight_proto::wire::{self, CODE_KEY, pb};
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -46,6 +46,8 @@ type Sent = Result<pb::Directive, Status>;
 /// What the node gets when it asks.
 pub(crate) struct Offer {
     pub(crate) roster: SignedRoster,
+    /// As text, whatever it says.
+    pub(crate) vouches: Vec<String>,
     pub(crate) study: pb::SignedStudy,
     /// The code with which every `Prepare` is refused.
     pub(crate) refuses: Option<&'static str>,
@@ -83,8 +85,12 @@ impl District for Service {
         &self,
         _: Request<pb::FetchRosterRequest>,
     ) -> Result<Response<pb::SignedRoster>, Status> {
-        let SignedRoster { text, signature } = self.offer.lock().unwrap().roster.clone();
-        Ok(Response::new(pb::SignedRoster { text, signature: signature.as_bytes().to_vec() }))
+        let offer = self.offer.lock().unwrap();
+        Ok(Response::new(wire::roster_reply(offer.roster.clone(), offer.vouches.clone())))
+    }
+
+    async fn vouch(&self, _: Request<pb::VouchRequest>) -> Result<Response<pb::Receipt>, Status> {
+        Ok(Response::new(pb::Receipt {}))
     }
 
     async fn fetch_study(
@@ -201,6 +207,7 @@ impl FakeHub {
         let offer = Offer {
             roster: enrolment.signed_roster().clone(),
             study: signed(&authority, study.text().as_bytes(), &(study.schools)()),
+            vouches: Vec::new(),
             refuses: None,
         };
         let service = Service {

@@ -21,6 +21,7 @@ mod ledger;
 mod lost;
 mod network;
 mod noise;
+mod officer;
 mod puppets;
 mod rollback;
 mod survivor_sets;
