@@ -13,8 +13,8 @@ use std::time::Duration;
 use flashlight_proto::identity::{DistrictId, Signature};
 use flashlight_proto::secagg::{
     Abort, Advertisement, CollectAcknowledgements, CollectConfirmations, CollectKeys,
-    CollectMasked, CollectSeals, CollectUnmask, NoisySum, Party, Reject, RoundId, Seal, Staging,
-    Step, Terms,
+    CollectMasked, CollectOrder, CollectSeals, CollectUnmask, NoisySum, Party, Reject, RoundId,
+    Seal, Staging, Step, Terms,
 };
 use flashlight_proto::wire::{Begin, Directive, Ended, RunId, one_line, pb};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -68,6 +68,7 @@ pub(crate) enum Event {
 /// A message of one step.
 pub(crate) enum Message {
     Advertise(Advertisement),
+    OpenOrder([u8; 32]),
     Share(Vec<Seal>),
     Acknowledge(Vec<DistrictId>),
     Mask(Staging),
@@ -79,6 +80,7 @@ pub(crate) enum Message {
 /// The protocol state of the round that is open, by step.
 enum Phase {
     Keys(CollectKeys),
+    Order(CollectOrder),
     Seals(CollectSeals),
     Acknowledgements(CollectAcknowledgements),
     Masked(CollectMasked),
@@ -90,6 +92,7 @@ impl Phase {
     const fn step(&self) -> Step {
         match self {
             Self::Keys(_) => Step::Advertise,
+            Self::Order(_) => Step::Order,
             Self::Seals(_) | Self::Acknowledgements(_) => Step::Share,
             Self::Masked(_) => Step::Mask,
             Self::Confirmations(_) => Step::Confirm,
@@ -108,6 +111,7 @@ impl Phase {
     fn have(&self) -> Vec<DistrictId> {
         match self {
             Self::Keys(state) => state.have(),
+            Self::Order(state) => state.have(),
             Self::Seals(state) => state.have(),
             Self::Acknowledgements(state) => state.have(),
             Self::Masked(state) => state.have(),
@@ -119,6 +123,7 @@ impl Phase {
     fn accept(&mut self, from: &DistrictId, message: Message) -> Result<(), Refused> {
         match (self, message) {
             (Self::Keys(state), Message::Advertise(ours)) => state.accept(from, ours)?,
+            (Self::Order(state), Message::OpenOrder(random)) => state.accept(from, random)?,
             (Self::Seals(state), Message::Share(seals)) => state.accept(from, seals)?,
             (Self::Acknowledgements(state), Message::Acknowledge(opened)) => {
                 state.accept(from, &opened)?;
@@ -128,9 +133,11 @@ impl Phase {
                 state.accept(from, signature)?;
             }
             (Self::Unmask(state), Message::Unmask(wire)) => {
-                let stranger = || Refused::new("stranger", "unmask: not part of this round");
-                let x = state.x_of(from).ok_or_else(stranger)?;
-                let ours = flashlight_proto::wire::unmasking(x, &wire)
+                if !state.expects(from) {
+                    return Err(Refused::new("stranger", "unmask: not part of this round"));
+                }
+                let x_of = |dealer: &DistrictId| state.x_of(dealer, from);
+                let ours = flashlight_proto::wire::unmasking(x_of, &wire)
                     .map_err(|error| Refused::new(error.code(), error.to_string()))?;
                 state.accept(from, ours)?;
             }
@@ -323,13 +330,18 @@ impl Driver {
         let cohort: Vec<DistrictId> = names(&terms.parties);
         let round = terms.round_id;
         let begin = self.begin(terms, &cohort);
-        self.broadcast(&cohort, |_| Directive::Advertise(Box::new(begin.clone())));
+        self.hub.send_all(&cohort, Directive::Advertise(Box::new(begin)));
 
         let mut phase = Phase::Keys(CollectKeys::new(Arc::clone(terms)));
         self.collect_all(&mut phase, round, &cohort, ready).await?;
         let Phase::Keys(state) = phase else { return Err(Stop::Abort(RunError::HubStopped)) };
-        let (state, advertisements) = state.close()?;
-        self.broadcast(&cohort, |_| Directive::Share(round, advertisements.clone()));
+        let state = if terms.graph.is_sparse() {
+            self.order(state, round, &cohort, ready).await?
+        } else {
+            let (state, advertisements) = state.close()?;
+            self.hub.send_all(&cohort, Directive::Share(round, advertisements));
+            state
+        };
 
         let mut phase = Phase::Seals(state);
         self.collect_all(&mut phase, round, &cohort, ready).await?;
@@ -356,6 +368,25 @@ impl Driver {
         self.open(state, round, &sharers, ready).await
     }
 
+    /// The step of the sparse graph alone: opens the order, and tells it to everybody. Nodes do so
+    /// for a few rounds in a row only (`MAX_ORDERS_OPENED`), and then withdraw.
+    async fn order(
+        &mut self,
+        state: CollectKeys,
+        round: RoundId,
+        cohort: &[DistrictId],
+        ready: &Ready,
+    ) -> Result<CollectSeals, Stop> {
+        let (state, advertisements) = state.freeze()?;
+        self.hub.send_all(cohort, Directive::Order(round, advertisements));
+        let mut phase = Phase::Order(state);
+        self.collect_all(&mut phase, round, cohort, ready).await?;
+        let Phase::Order(state) = phase else { return Err(Stop::Abort(RunError::HubStopped)) };
+        let (state, openings) = state.close()?;
+        self.hub.send_all(cohort, Directive::Ordered(round, openings));
+        Ok(state)
+    }
+
     /// The steps after which a district can no longer be left out for free.
     async fn open(
         &mut self,
@@ -364,12 +395,12 @@ impl Driver {
         sharers: &[DistrictId],
         ready: &Ready,
     ) -> Result<NoisySum, Stop> {
-        self.broadcast(sharers, |_| Directive::Mask(round, sharers.to_vec()));
+        self.hub.send_all(sharers, Directive::Mask(round, sharers.to_vec()));
         let mut phase = Phase::Masked(state);
         self.collect(&mut phase, round, sharers, ready).await?;
         let Phase::Masked(state) = phase else { return Err(Stop::Abort(RunError::HubStopped)) };
         let (state, survivors) = state.close()?;
-        self.broadcast(&survivors, |_| Directive::Confirm(round, survivors.clone()));
+        self.hub.send_all(&survivors, Directive::Confirm(round, survivors.clone()));
 
         let mut phase = Phase::Confirmations(state);
         self.collect(&mut phase, round, &survivors, ready).await?;
@@ -378,7 +409,7 @@ impl Driver {
             return Err(Stop::Abort(RunError::HubStopped));
         };
         let (state, confirmations) = state.close()?;
-        self.broadcast(&survivors, |_| Directive::Unmask(round, confirmations.clone()));
+        self.hub.send_all(&survivors, Directive::Unmask(round, confirmations));
 
         let mut phase = Phase::Unmask(state);
         self.collect(&mut phase, round, &confirmed, ready).await?;

@@ -305,6 +305,7 @@ fn serve(
         allow_exact,
         contribute: Box::new(move |question| contribute(&data, question)),
         journal: Mutex::new(journal),
+        orders: Mutex::default(),
         pause: Pause::new(pause_at, dir.join("paused")),
     });
     let connect = || async {

@@ -13,7 +13,7 @@ const LONG: [(&str, usize); 0] = [];
 
 /// Where generated messages may be named: the conversions, the rpcs of each side, and what hands them
 /// on unread.
-const GENERATED: [&str; 10] = [
+const GENERATED: [&str; 11] = [
     "coordinator/src/cli.rs", // the operator's calls, and the services it starts
     "coordinator/src/hub.rs", // the queues to the districts
     "coordinator/src/round.rs", // progress lines; shares, whose place only the round knows
@@ -24,6 +24,7 @@ const GENERATED: [&str; 10] = [
     "node/src/node.rs",  // the study as it came       // the stream of directives
     "node/src/round.rs", // a district's calls
     "proto/src/wire.rs", // the conversions
+    "proto/src/wire/directive.rs",
 ];
 
 /// Where something may be written out by serde.
