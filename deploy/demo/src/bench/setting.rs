@@ -8,7 +8,7 @@ use anyhow::{Context as _, ensure};
 use flashlight_proto::canonical::Digest;
 use flashlight_proto::layout::Layout;
 use flashlight_proto::schools::SchoolTable;
-use flashlight_proto::study::Study;
+use flashlight_proto::study::{CohortRule, Study};
 
 /// Cells of the sum, each one word.
 pub(super) const CELLS: usize = 100_000;
@@ -52,7 +52,7 @@ pub(super) struct Setting {
 impl Setting {
     /// [`CELLS`] cells, for at least `nodes` districts.
     pub(super) fn new(nodes: usize) -> anyhow::Result<Self> {
-        let setting = Self::of(nodes, &TABLES)?;
+        let setting = Self::of(rule(nodes, MAX_DROPPED, 1)?, &TABLES)?;
         let words = setting.layout.words();
         ensure!(words == CELLS, "the study of the bench has {words} cells, not {CELLS}");
         Ok(setting)
@@ -60,12 +60,17 @@ impl Setting {
 
     /// A few cells, for at least `nodes` districts.
     pub(super) fn small(nodes: usize) -> anyhow::Result<Self> {
-        Self::of(nodes, &TABLES[2..])
+        Self::of(rule(nodes, MAX_DROPPED, 1)?, &TABLES[2..])
     }
 
-    fn of(nodes: usize, tables: &[Table]) -> anyhow::Result<Self> {
+    /// 10,440 cells: 4 years × 6 levels × 15 grades × 29 groups.
+    pub(super) fn sparse(nodes: usize, dropped: usize, colluding: u16) -> anyhow::Result<Self> {
+        Self::of(rule(nodes, dropped, colluding)?, &[(TABLES[0].0, &[2022..=2025])])
+    }
+
+    fn of(rule: CohortRule, tables: &[Table]) -> anyhow::Result<Self> {
         let csv = csv()?;
-        let toml = toml(nodes, Digest::of(csv.as_bytes()), tables)?;
+        let toml = toml(rule, Digest::of(csv.as_bytes()), tables)?;
         let study = Study::parse(toml.as_bytes())?;
         let schools = SchoolTable::parse(csv.as_bytes())?;
         let layout = Layout::derive(&study, &schools)?;
@@ -92,12 +97,22 @@ fn csv() -> anyhow::Result<String> {
     Ok(csv)
 }
 
-fn toml(nodes: usize, schools: Digest, tables: &[Table]) -> anyhow::Result<String> {
+fn rule(nodes: usize, dropped: usize, colluding: u16) -> anyhow::Result<CohortRule> {
+    Ok(CohortRule {
+        min_districts: u16::try_from(nodes)?,
+        max_dropped: u16::try_from(dropped)?,
+        max_colluding: colluding,
+    })
+}
+
+fn toml(rule: CohortRule, schools: Digest, tables: &[Table]) -> anyhow::Result<String> {
+    let CohortRule { min_districts, max_dropped, max_colluding } = rule;
     let mut toml = format!(
         "[study]\nid = \"bench\"\ntitle = \"Secure sum bench\"\nschool_year = 2025\n\
          as_of = \"2025-10-01\"\nschools = {{ file = \"schools.csv\", sha256 = \"{schools}\" }}\n\n\
          [privacy]\nmode = \"exact\"\n\n\
-         [cohort]\nmin_districts = {nodes}\nmax_dropped = {MAX_DROPPED}\nmax_colluding = 1\n\n\
+         [cohort]\nmin_districts = {min_districts}\nmax_dropped = {max_dropped}\n\
+         max_colluding = {max_colluding}\n\n\
          [suppression]\nmin_n = {LEAST_WORD}\n",
     );
     for (cells, years) in tables {
