@@ -67,7 +67,7 @@ pub(crate) enum Event {
 
 /// A message of one step.
 pub(crate) enum Message {
-    Advertise(Advertisement),
+    Advertise(Box<Advertisement>),
     OpenOrder([u8; 32]),
     Share(Vec<Seal>),
     Acknowledge(Vec<DistrictId>),
@@ -122,7 +122,7 @@ impl Phase {
 
     fn accept(&mut self, from: &DistrictId, message: Message) -> Result<(), Refused> {
         match (self, message) {
-            (Self::Keys(state), Message::Advertise(ours)) => state.accept(from, ours)?,
+            (Self::Keys(state), Message::Advertise(ours)) => state.accept(from, *ours)?,
             (Self::Order(state), Message::OpenOrder(random)) => state.accept(from, random)?,
             (Self::Seals(state), Message::Share(seals)) => state.accept(from, seals)?,
             (Self::Acknowledgements(state), Message::Acknowledge(opened)) => {
@@ -347,9 +347,10 @@ impl Driver {
         self.collect_all(&mut phase, round, &cohort, ready).await?;
         let Phase::Seals(state) = phase else { return Err(Stop::Abort(RunError::HubStopped)) };
         let (state, mut seals) = state.close()?;
-        self.broadcast(&cohort, |district| {
-            Directive::Acknowledge(round, seals.remove(district).unwrap_or_default())
-        });
+        for district in &cohort {
+            let ours = seals.remove(district).unwrap_or_default();
+            self.hub.send(district, Directive::Acknowledge(round, ours));
+        }
 
         let mut phase = Phase::Acknowledgements(state);
         self.collect_all(&mut phase, round, &cohort, ready).await?;
@@ -435,16 +436,6 @@ impl Driver {
             parent_releases: terms.parent_releases.clone(),
             log_checkpoint: terms.log_checkpoint,
             quorum: u32::from(terms.cohort.t),
-        }
-    }
-
-    fn broadcast(
-        &self,
-        districts: &[DistrictId],
-        mut directive: impl FnMut(&DistrictId) -> Directive,
-    ) {
-        for district in districts {
-            self.hub.send(district, directive(district));
         }
     }
 

@@ -230,7 +230,7 @@ impl District for DistrictService {
         let from = self.authenticate(request.extensions())?;
         let request = request.into_inner();
         let ours = wire::advertisement(&from, &request).map_err(|error| malformed(&error))?;
-        self.message(from, &request.round_id, Message::Advertise(ours)).await
+        self.message(from, &request.round_id, Message::Advertise(Box::new(ours))).await
     }
 
     async fn open_order(
