@@ -89,11 +89,6 @@ impl Check {
                 self.costs(plan, &mut lines);
                 self.blocks(plan, &mut lines);
                 self.forecasts(plan, &mut lines);
-                lines.push(String::new());
-                lines.push(
-                    "this version checks dp studies and does not run them: no round adds noise yet"
-                        .into(),
-                );
             }
         }
         lines.push(String::new());

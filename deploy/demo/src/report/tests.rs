@@ -1,3 +1,5 @@
+//! The table of a release, in words.
+
 use std::sync::Arc;
 
 use flashlight_proto::category::Family;
