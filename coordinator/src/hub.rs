@@ -38,7 +38,7 @@ pub(crate) struct State {
 
 struct Session {
     id: SessionId,
-    outbox: mpsc::Sender<pb::Directive>,
+    outbox: mpsc::Sender<Arc<pb::Directive>>,
 }
 
 /// The study that districts may fetch while it runs.
@@ -219,7 +219,7 @@ impl Hub {
     pub(crate) fn connect(
         self: &Arc<Self>,
         district: DistrictId,
-    ) -> (mpsc::Receiver<pb::Directive>, SessionGuard) {
+    ) -> (mpsc::Receiver<Arc<pb::Directive>>, SessionGuard) {
         let (outbox, inbox) = mpsc::channel(OUTBOX);
         let id = {
             let (last, sessions) = &mut *lock(&self.sessions);
@@ -254,9 +254,21 @@ impl Hub {
 
     /// Queues a directive. A district whose queue is full has stopped reading: it is disconnected.
     pub(crate) fn send(&self, district: &DistrictId, directive: Directive) {
+        self.queue(district, Arc::new(directive.into()));
+    }
+
+    /// Queues one directive for many: it is held once, however many have not read it yet.
+    pub(crate) fn send_all(&self, districts: &[DistrictId], directive: Directive) {
+        let directive = Arc::new(directive.into());
+        for district in districts {
+            self.queue(district, Arc::clone(&directive));
+        }
+    }
+
+    fn queue(&self, district: &DistrictId, directive: Arc<pb::Directive>) {
         let outbox = lock(&self.sessions).1.get(district).map(|session| session.outbox.clone());
         let Some(outbox) = outbox else { return };
-        if outbox.try_send(directive.into()).is_err() {
+        if outbox.try_send(directive).is_err() {
             tracing::warn!(%district, code = "outbox_full", "disconnected");
             self.disconnect(district);
         }

@@ -10,19 +10,23 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use flashlight_proto::identity::{DistrictId, Signature};
+use flashlight_proto::identity::DistrictId;
 use flashlight_proto::secagg::{
-    Abort, Advertisement, CollectAcknowledgements, CollectConfirmations, CollectKeys,
-    CollectMasked, CollectSeals, CollectUnmask, NoisySum, Party, Reject, RoundId, Seal, Staging,
-    Step, Terms,
+    Abort, Advertisement, CollectKeys, CollectMasked, CollectSeals, NoisySum, Party, RoundId, Step,
+    Terms,
 };
-use flashlight_proto::wire::{Begin, Directive, Ended, RunId, one_line, pb};
-use tokio::sync::{mpsc, oneshot, watch};
+use flashlight_proto::wire::{Begin, Directive, Ended, one_line, pb};
+use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
+
+mod phase;
 
 use crate::hub::{Hub, SessionId};
 use crate::journal::Entry;
 use crate::run::{Run, RunError};
+
+use phase::Phase;
+pub(crate) use phase::{Event, Message, Refused, Reply};
 
 /// Events a run takes in before senders wait.
 pub(crate) const EVENT_QUEUE: usize = 256;
@@ -30,118 +34,6 @@ pub(crate) const EVENT_QUEUE: usize = 256;
 /// Rounds a run may start because the cohort was re-cut. Every re-cut loses at least one district,
 /// so this only bounds the log.
 const MAX_RECUTS: u64 = 32;
-
-/// Why a message was not taken. The node shows both fields.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Refused {
-    pub(crate) code: &'static str,
-    pub(crate) reason: String,
-}
-
-impl Refused {
-    pub(crate) fn new(code: &'static str, reason: impl Into<String>) -> Self {
-        Self { code, reason: reason.into() }
-    }
-}
-
-impl From<Reject> for Refused {
-    fn from(reject: Reject) -> Self {
-        Self { code: reject.code(), reason: reject.to_string() }
-    }
-}
-
-/// Where an answer to a message goes.
-pub(crate) type Reply<T> = oneshot::Sender<Result<T, Refused>>;
-
-/// What a district says during a run.
-pub(crate) enum Event {
-    /// Ready, or refused with a code and a reason.
-    Prepared { from: DistrictId, run: RunId, refusal: Option<(String, String)> },
-    /// A message of a step.
-    Message { from: DistrictId, round: RoundId, message: Message, reply: Reply<()> },
-    /// The first chunk of an upload is here.
-    Upload { from: DistrictId, round: RoundId, reply: Reply<Staging> },
-    /// An upload broke off or broke the rules before it was whole.
-    Spoilt { from: DistrictId, round: RoundId, refused: Refused },
-}
-
-/// A message of one step.
-pub(crate) enum Message {
-    Advertise(Advertisement),
-    Share(Vec<Seal>),
-    Acknowledge(Vec<DistrictId>),
-    Mask(Staging),
-    Confirm(Signature),
-    Unmask(pb::UnmaskRequest),
-    Withdraw { step: String, code: String, reason: String },
-}
-
-/// The protocol state of the round that is open, by step.
-enum Phase {
-    Keys(CollectKeys),
-    Seals(CollectSeals),
-    Acknowledgements(CollectAcknowledgements),
-    Masked(CollectMasked),
-    Confirmations(CollectConfirmations),
-    Unmask(CollectUnmask),
-}
-
-impl Phase {
-    const fn step(&self) -> Step {
-        match self {
-            Self::Keys(_) => Step::Advertise,
-            Self::Seals(_) | Self::Acknowledgements(_) => Step::Share,
-            Self::Masked(_) => Step::Mask,
-            Self::Confirmations(_) => Step::Confirm,
-            Self::Unmask(_) => Step::Unmask,
-        }
-    }
-
-    /// The step as progress shows it: the second half of *share* has a word of its own.
-    const fn word(&self) -> &'static str {
-        match self {
-            Self::Acknowledgements(_) => "acknowledge",
-            other => other.step().as_str(),
-        }
-    }
-
-    fn have(&self) -> Vec<DistrictId> {
-        match self {
-            Self::Keys(state) => state.have(),
-            Self::Seals(state) => state.have(),
-            Self::Acknowledgements(state) => state.have(),
-            Self::Masked(state) => state.have(),
-            Self::Confirmations(state) => state.have(),
-            Self::Unmask(state) => state.have(),
-        }
-    }
-
-    fn accept(&mut self, from: &DistrictId, message: Message) -> Result<(), Refused> {
-        match (self, message) {
-            (Self::Keys(state), Message::Advertise(ours)) => state.accept(from, ours)?,
-            (Self::Seals(state), Message::Share(seals)) => state.accept(from, seals)?,
-            (Self::Acknowledgements(state), Message::Acknowledge(opened)) => {
-                state.accept(from, &opened)?;
-            }
-            (Self::Masked(state), Message::Mask(upload)) => state.accept(&upload)?,
-            (Self::Confirmations(state), Message::Confirm(signature)) => {
-                state.accept(from, signature)?;
-            }
-            (Self::Unmask(state), Message::Unmask(wire)) => {
-                let stranger = || Refused::new("stranger", "unmask: not part of this round");
-                let x = state.x_of(from).ok_or_else(stranger)?;
-                let ours = flashlight_proto::wire::unmasking(x, &wire)
-                    .map_err(|error| Refused::new(error.code(), error.to_string()))?;
-                state.accept(from, ours)?;
-            }
-            (state, _) => {
-                let reason = format!("the round is at step {}", state.word());
-                return Err(Refused::new("wrong_step", reason));
-            }
-        }
-        Ok(())
-    }
-}
 
 /// Why a round did not give a sum.
 enum Stop {
@@ -334,27 +226,28 @@ impl Driver {
         let cohort: Vec<DistrictId> = names(&terms.parties);
         let round = terms.round_id;
         let begin = self.begin(terms, &cohort);
-        self.broadcast(&cohort, |_| Directive::Advertise(Box::new(begin.clone())));
+        self.hub.send_all(&cohort, Directive::Advertise(Box::new(begin)));
 
         let mut phase = Phase::Keys(CollectKeys::new(Arc::clone(terms)));
         self.collect_all(&mut phase, round, &cohort, ready).await?;
         let Phase::Keys(state) = phase else { return Err(Stop::Abort(RunError::HubStopped)) };
-        let (state, advertisements) = state.close()?;
-        let ledger =
-            |one: &Advertisement| (one.district.clone(), one.ledger.entries, one.ledger.digest);
-        self.record(&Entry::Advertised {
-            round: round.to_string(),
-            ledgers: advertisements.iter().map(ledger).collect(),
-        })?;
-        self.broadcast(&cohort, |_| Directive::Share(round, advertisements.clone()));
+        let state = if terms.graph.is_sparse() {
+            self.order(state, round, &cohort, ready).await?
+        } else {
+            let (state, advertisements) = state.close()?;
+            self.log_heads(round, &advertisements)?;
+            self.hub.send_all(&cohort, Directive::Share(round, advertisements));
+            state
+        };
 
         let mut phase = Phase::Seals(state);
         self.collect_all(&mut phase, round, &cohort, ready).await?;
         let Phase::Seals(state) = phase else { return Err(Stop::Abort(RunError::HubStopped)) };
         let (state, mut seals) = state.close()?;
-        self.broadcast(&cohort, |district| {
-            Directive::Acknowledge(round, seals.remove(district).unwrap_or_default())
-        });
+        for district in &cohort {
+            let ours = seals.remove(district).unwrap_or_default();
+            self.hub.send(district, Directive::Acknowledge(round, ours));
+        }
 
         let mut phase = Phase::Acknowledgements(state);
         self.collect_all(&mut phase, round, &cohort, ready).await?;
@@ -373,6 +266,26 @@ impl Driver {
         self.open(state, round, &sharers, ready).await
     }
 
+    /// The step of the sparse graph alone: opens the order, and tells it to everybody. Nodes do so
+    /// for a few rounds in a row only (`MAX_ORDERS_OPENED`), and then withdraw.
+    async fn order(
+        &mut self,
+        state: CollectKeys,
+        round: RoundId,
+        cohort: &[DistrictId],
+        ready: &Ready,
+    ) -> Result<CollectSeals, Stop> {
+        let (state, advertisements) = state.freeze()?;
+        self.log_heads(round, &advertisements)?;
+        self.hub.send_all(cohort, Directive::Order(round, advertisements));
+        let mut phase = Phase::Order(state);
+        self.collect_all(&mut phase, round, cohort, ready).await?;
+        let Phase::Order(state) = phase else { return Err(Stop::Abort(RunError::HubStopped)) };
+        let (state, openings) = state.close()?;
+        self.hub.send_all(cohort, Directive::Ordered(round, openings));
+        Ok(state)
+    }
+
     /// The steps after which a district can no longer be left out for free.
     async fn open(
         &mut self,
@@ -382,14 +295,14 @@ impl Driver {
         ready: &Ready,
     ) -> Result<NoisySum, Stop> {
         self.record(&Entry::Masking { round: round.to_string() })?;
-        self.broadcast(sharers, |_| Directive::Mask(round, sharers.to_vec()));
+        self.hub.send_all(sharers, Directive::Mask(round, sharers.to_vec()));
         let mut phase = Phase::Masked(state);
         self.collect(&mut phase, round, sharers, ready).await?;
         let Phase::Masked(state) = phase else { return Err(Stop::Abort(RunError::HubStopped)) };
         let (state, survivors) = state.close()?;
         let named = survivors.clone();
         self.record(&Entry::SurvivorsNamed { round: round.to_string(), survivors: named })?;
-        self.broadcast(&survivors, |_| Directive::Confirm(round, survivors.clone()));
+        self.hub.send_all(&survivors, Directive::Confirm(round, survivors.clone()));
 
         let mut phase = Phase::Confirmations(state);
         self.collect(&mut phase, round, &survivors, ready).await?;
@@ -398,7 +311,7 @@ impl Driver {
             return Err(Stop::Abort(RunError::HubStopped));
         };
         let (state, confirmations) = state.close()?;
-        self.broadcast(&survivors, |_| Directive::Unmask(round, confirmations.clone()));
+        self.hub.send_all(&survivors, Directive::Unmask(round, confirmations));
 
         let mut phase = Phase::Unmask(state);
         self.collect(&mut phase, round, &confirmed, ready).await?;
@@ -407,6 +320,14 @@ impl Driver {
             .await
             .map_err(|_| Stop::Abort(RunError::HubStopped))?
             .map_err(Stop::from)
+    }
+
+    /// Writes down how far everybody's journal has come.
+    fn log_heads(&self, round: RoundId, shown: &[Advertisement]) -> Result<(), RunError> {
+        let ledger =
+            |one: &Advertisement| (one.district.clone(), one.ledger.entries, one.ledger.digest);
+        let ledgers = shown.iter().map(ledger).collect();
+        self.record(&Entry::Advertised { round: round.to_string(), ledgers })
     }
 
     /// Durable before the directive that rests on it leaves.
@@ -429,16 +350,6 @@ impl Driver {
             parent_releases: terms.parent_releases.clone(),
             log_checkpoint: terms.log_checkpoint,
             quorum: u32::from(terms.cohort.t),
-        }
-    }
-
-    fn broadcast(
-        &self,
-        districts: &[DistrictId],
-        mut directive: impl FnMut(&DistrictId) -> Directive,
-    ) {
-        for district in districts {
-            self.hub.send(district, directive(district));
         }
     }
 

@@ -155,7 +155,7 @@ async fn next_chunk(
 
 /// The directives of one connection; dropping it ends the session.
 pub struct Directives {
-    inbox: mpsc::Receiver<pb::Directive>,
+    inbox: mpsc::Receiver<Arc<pb::Directive>>,
     _guard: SessionGuard,
 }
 
@@ -163,7 +163,9 @@ impl Stream for Directives {
     type Item = Result<pb::Directive, Status>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.inbox.poll_recv(context).map(|directive| directive.map(Ok))
+        self.inbox
+            .poll_recv(context)
+            .map(|next| next.map(|directive| Ok(Arc::unwrap_or_clone(directive))))
     }
 }
 
@@ -249,7 +251,17 @@ impl District for DistrictService {
         let from = self.authenticate(request.extensions())?;
         let request = request.into_inner();
         let ours = wire::advertisement(&from, &request).map_err(|error| malformed(&error))?;
-        self.message(from, &request.round_id, Message::Advertise(ours)).await
+        self.message(from, &request.round_id, Message::Advertise(Box::new(ours))).await
+    }
+
+    async fn open_order(
+        &self,
+        request: Request<pb::OpenOrderRequest>,
+    ) -> Result<Response<pb::Receipt>, Status> {
+        let from = self.authenticate(request.extensions())?;
+        let request = request.into_inner();
+        let random = wire::order_random(&request).map_err(|error| malformed(&error))?;
+        self.message(from, &request.round_id, Message::OpenOrder(random)).await
     }
 
     async fn share(
@@ -268,8 +280,7 @@ impl District for DistrictService {
     ) -> Result<Response<pb::Receipt>, Status> {
         let from = self.authenticate(request.extensions())?;
         let request = request.into_inner();
-        let opened =
-            wire::districts(&request.opened, "opened").map_err(|error| malformed(&error))?;
+        let opened = wire::peers(&request.opened, "opened").map_err(|error| malformed(&error))?;
         self.message(from, &request.round_id, Message::Acknowledge(opened)).await
     }
 

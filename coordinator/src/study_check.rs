@@ -9,6 +9,8 @@
 use std::{collections::BTreeSet, path::Path};
 
 use anyhow::Context as _;
+use flashlight_proto::secagg::GraphRule;
+use flashlight_proto::secagg::sparse_plan::SparsePlan;
 use flashlight_proto::{
     canonical::Digest,
     category::Indicator,
@@ -32,6 +34,7 @@ pub(crate) struct Check {
     schools: SchoolTable,
     layout: Layout,
     sizes: CohortSizes,
+    graph: GraphRule,
     /// Whether n was counted in the school table.
     counted: bool,
     /// `None` in `exact` mode.
@@ -56,6 +59,8 @@ impl Check {
         let sizes = study.cohort.sizes(n).with_context(|| {
             format!("{n} districts cannot run this study; give another number with --districts")
         })?;
+        let graph =
+            GraphRule::of(sizes).with_context(|| format!("{n} districts cannot run this study"))?;
         let plan = match study.rho {
             Some(_) => Some(
                 NoisePlan::new(&study, &layout, &schools, n)
@@ -65,7 +70,8 @@ impl Check {
         };
         let forecast = plan.as_ref().map(|plan| plan.forecast(&study, &schools, &layout, n));
         let forecast = forecast.unwrap_or_default();
-        Ok(Self { study, schools, layout, sizes, counted: districts.is_none(), plan, forecast })
+        let counted = districts.is_none();
+        Ok(Self { study, schools, layout, sizes, graph, counted, plan, forecast })
     }
 
     /// For people: lines of text.
@@ -108,6 +114,17 @@ impl Check {
             ),
             format!("words      {} from each district", layout.words()),
         ];
+        if let GraphRule::Sparse(plan) = self.graph {
+            let SparsePlan { neighbours, threshold, window } = plan;
+            let odds = plan.ln_window_failure(u32::from(n), u32::from(n - m)).exp();
+            lines.push(format!(
+                "graph      sparse: each district masks with {neighbours} others, {threshold} of them open it"
+            ));
+            lines.push(format!(
+                "           {window} of every {} in a row must survive: fails with at most {odds:.1e}",
+                neighbours / 2
+            ));
+        }
         let years: Vec<_> = years_read(study).iter().map(ToString::to_string).collect();
         lines.push(format!("reads      school years {}", years.join(", ")));
         for question in questions(study) {

@@ -308,6 +308,7 @@ fn serve(dir: &Path, data: PathBuf, pause_at: Option<String>) -> anyhow::Result<
         home: dir.to_owned(),
         contribute: Box::new(move |question| contribute(&data, question)),
         journal: Mutex::new(journal),
+        orders: Mutex::default(),
         pause: Pause::new(pause_at, dir.join("paused")),
     });
     let connect = || async {

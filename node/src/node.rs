@@ -13,7 +13,7 @@ use flashlight_proto::identity::{DistrictId, IdentityKey, IdentitySecret, Signat
 use flashlight_proto::layout::Layout;
 use flashlight_proto::roster::{Roster, SignedRoster};
 use flashlight_proto::schools::SchoolTable;
-use flashlight_proto::secagg::{Abort, LedgerHead};
+use flashlight_proto::secagg::{Abort, LedgerHead, OrdersOpened};
 use flashlight_proto::study::{Study, study_digest};
 use flashlight_proto::wire::pb;
 use flashlight_store::pause::Pause;
@@ -77,6 +77,9 @@ pub struct Node {
     pub contribute: Contribute,
     /// The truth about what this node did.
     pub journal: Mutex<Journal>,
+    /// Orders of sparse graphs opened since the last masking: here and not in a session, so that a
+    /// hub cannot reset it by cutting the connection or starting another run.
+    pub orders: Mutex<OrdersOpened>,
     /// Where a test stops this node.
     pub pause: Pause,
 }
@@ -92,6 +95,11 @@ impl Node {
     /// Reads or changes the journal.
     pub(crate) fn with_journal<T>(&self, work: impl FnOnce(&mut Journal) -> T) -> T {
         work(&mut self.journal.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Reads or changes the count of opened orders.
+    pub(crate) fn with_orders<T>(&self, work: impl FnOnce(&mut OrdersOpened) -> T) -> T {
+        work(&mut self.orders.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Makes an entry durable. Nothing that depends on it may leave before this returns.

@@ -15,8 +15,9 @@ use flashlight_proto::layout::Layout;
 use flashlight_proto::roster::{MemberState, Roster};
 use flashlight_proto::schools::SchoolTable;
 use flashlight_proto::secagg::{
-    Advertisement, Chosen, Confirmation, ExpectConfirmations, ExpectKeys, ExpectSeals,
-    ExpectSharers, ExpectSurvivors, MaskedInput, Party, RoundId, Seal, Step, Terms, advertise,
+    Advertisement, Chosen, Confirmation, ExpectConfirmations, ExpectKeys, ExpectOrder, ExpectSeals,
+    ExpectSharers, ExpectSurvivors, MaskedInput, Opening, OrdersOpened, Party, RoundId, Seal, Step,
+    Terms, advertise,
 };
 use flashlight_proto::study::Study;
 use flashlight_proto::vouch::Vouch;
@@ -57,6 +58,7 @@ struct Admitted {
 enum State {
     Idle,
     Keys(ExpectKeys),
+    Order(ExpectOrder),
     Seals(ExpectSeals),
     Sharers(ExpectSharers),
     Survivors(ExpectSurvivors),
@@ -112,6 +114,14 @@ impl Session {
                 let round = begin.round;
                 let result = self.advertise(*begin).await;
                 self.settle(round, Step::Advertise, result).await
+            }
+            Directive::Order(round, advertisements) => {
+                let result = self.open_order(round, advertisements).await;
+                self.settle(round, Step::Order, result).await
+            }
+            Directive::Ordered(round, openings) => {
+                let result = self.share_ordered(round, openings).await;
+                self.settle(round, Step::Share, result).await
             }
             Directive::Share(round, advertisements) => {
                 let result = self.share(round, advertisements).await;
@@ -297,7 +307,43 @@ impl Session {
         self.node.pause("share", "before").await;
         let State::Keys(state) = self.take(round) else { return Err(out_of_step()) };
         let shared = blocking(move || state.share(advertisements, &mut UnwrapErr(SysRng))).await?;
-        let (state, seals) = shared.map_err(Refusal::from)?;
+        self.send_seals(round, shared.map_err(Refusal::from)?).await
+    }
+
+    /// Above 254 districts: U₁ is fixed, this node's part of the order is opened.
+    async fn open_order(
+        &mut self,
+        round: RoundId,
+        advertisements: Vec<Advertisement>,
+    ) -> Result<(), StepError> {
+        self.node.pause("order", "before").await;
+        let State::Keys(state) = self.take(round) else { return Err(out_of_step()) };
+        let node = Arc::clone(&self.node);
+        let opened =
+            blocking(move || node.with_orders(|orders| state.open_order(advertisements, orders)));
+        let (state, random) = opened.await?.map_err(Refusal::from)?;
+        self.state = State::Order(state);
+        self.client.open_order(wire::open_order_request(round, &random)).await?;
+        self.node.pause("order", "after").await;
+        Ok(())
+    }
+
+    async fn share_ordered(
+        &mut self,
+        round: RoundId,
+        openings: Vec<Opening>,
+    ) -> Result<(), StepError> {
+        self.node.pause("share", "before").await;
+        let State::Order(state) = self.take(round) else { return Err(out_of_step()) };
+        let shared = blocking(move || state.share(&openings, &mut UnwrapErr(SysRng))).await?;
+        self.send_seals(round, shared.map_err(Refusal::from)?).await
+    }
+
+    async fn send_seals(
+        &mut self,
+        round: RoundId,
+        (state, seals): (ExpectSeals, Vec<Seal>),
+    ) -> Result<(), StepError> {
         self.state = State::Seals(state);
         self.client
             .share(pb::ShareRequest {
@@ -342,6 +388,7 @@ impl Session {
         });
         let (state, masked) = masked.await??;
         self.node.record(&Entry::Masked { round: round.to_string(), study, words: count })?;
+        self.node.with_orders(OrdersOpened::masked);
         self.node.pause("mask", "recorded").await;
         self.upload(round, masked).await?;
         self.state = State::Survivors(state);

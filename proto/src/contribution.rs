@@ -38,10 +38,17 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 
-use crate::{canonical::Digest, layout::Layout};
+use crate::{canonical::Digest, layout::Layout, secagg::COMPLETE_MAX};
 
 /// Largest word either side of 0: sums of 254 districts stay below 2⁶², far from wrapping.
 pub const MAX_WORD: u64 = 1 << 54;
+
+/// The power of two that a word may not pass in a round of `n` districts: 2⁵⁴ ([`MAX_WORD`]) up to
+/// 254 of them, 2⁵¹ above, so that sums of 2,000 stay below 2⁶², too.
+#[must_use]
+pub const fn max_word_bits(n: u16) -> u32 {
+    if n <= COMPLETE_MAX { 54 } else { 51 }
+}
 
 /// A contribution that was refused. Names words, never their values.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -113,6 +120,11 @@ impl Contribution {
     #[must_use]
     pub const fn layout(&self) -> Digest {
         self.layout
+    }
+
+    /// Whether every word is at most 2^`bits` either side of 0.
+    pub(crate) fn is_within(&self, bits: u32) -> bool {
+        self.words.iter().all(|word| word.unsigned_abs() <= 1 << bits)
     }
 
     /// The words modulo 2⁶⁴, in two's complement. For `secagg::mask` alone.

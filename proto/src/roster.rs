@@ -23,8 +23,9 @@ use std::str::FromStr;
 use crate::canonical::{Digest, Transcript};
 use crate::identity::{DistrictId, IdentityKey, IdentitySecret, Signature};
 
-/// Most members of a roster, revoked ones included.
-pub const MEMBERS_MAX: usize = 1000;
+/// Most members of a roster, revoked ones included: as many as a round can hold. With the longest ids
+/// and names they fit [`ROSTER_TEXT_MAX`].
+pub const MEMBERS_MAX: usize = crate::study::MAX_DISTRICTS as usize;
 
 /// Longest roster text, bytes.
 pub const ROSTER_TEXT_MAX: usize = 1 << 20;

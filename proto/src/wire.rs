@@ -7,7 +7,14 @@
 use crate::canonical::Digest;
 use crate::identity::{DistrictId, Signature};
 use crate::secagg::shamir::Share;
-use crate::secagg::{Advertisement, Confirmation, LedgerHead, MAX_NODES, RoundId, Seal, Unmasking};
+use crate::secagg::{
+    Advertisement, COMPLETE_MAX, Confirmation, LedgerHead, MAX_NODES, Opening, RoundId, Seal,
+    Unmasking,
+};
+
+mod directive;
+
+pub use directive::Directive;
 
 mod roster;
 
@@ -38,6 +45,11 @@ pub const SCHOOLS_MAX: usize = 16 * 1024 * 1024;
 pub const ROSTER_MAX: usize = 1024 * 1024;
 /// Longest message either side decodes: a study with its school table.
 pub const MESSAGE_MAX: usize = STUDY_MAX + SCHOOLS_MAX + 4096;
+/// Most peers that a node can have something for: all others of the complete graph, or all
+/// neighbours. Whatever a node sends or is sent one by one has no more entries.
+pub const PEERS_MAX: usize = COMPLETE_MAX as usize;
+/// Most releases that a round builds on.
+const PARENTS_MAX: usize = 254;
 /// Longest reason in a withdrawal, refusal or end, bytes.
 pub const REASON_MAX: usize = 512;
 
@@ -127,36 +139,6 @@ pub struct Ended {
     pub recut: bool,
 }
 
-/// What the coordinator asks of a node next.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Directive {
-    /// A study is about to run.
-    Announce {
-        /// The run.
-        run: RunId,
-        /// Of the study.
-        study: Digest,
-        /// What the hub's journal knows of the node's.
-        logged: Logged,
-    },
-    /// Step 0.
-    Advertise(Box<Begin>),
-    /// Step 1: U₁ and its keys.
-    Share(RoundId, Vec<Advertisement>),
-    /// Step 1, end: what the others sealed for this node.
-    Acknowledge(RoundId, Vec<Seal>),
-    /// Step 2: U₂.
-    Mask(RoundId, Vec<DistrictId>),
-    /// Step 3: U₃.
-    Confirm(RoundId, Vec<DistrictId>),
-    /// Step 4: the signatures.
-    Unmask(RoundId, Vec<Confirmation>),
-    /// The round or run is over.
-    Ended(Ended),
-    /// Nothing to do.
-    KeepAlive,
-}
-
 fn digest(bytes: &[u8], field: &'static str) -> Result<Digest, WireError> {
     Digest::try_from(bytes).map_err(|_| WireError::new(field, "is not 32 bytes"))
 }
@@ -178,12 +160,21 @@ fn district(text: &str, field: &'static str) -> Result<DistrictId, WireError> {
 /// # Errors
 /// [`WireError`] when one is not an id or there are more than [`MAX_NODES`].
 pub fn districts(list: &[String], field: &'static str) -> Result<Vec<DistrictId>, WireError> {
-    limit(list.len(), field)?;
+    limit(list.len(), MAX_NODES, field)?;
     list.iter().map(|text| district(text, field)).collect()
 }
 
-fn limit(length: usize, field: &'static str) -> Result<(), WireError> {
-    if length > MAX_NODES {
+/// Reads a list of peers of one node.
+///
+/// # Errors
+/// [`WireError`] when one is not an id or there are more than [`PEERS_MAX`].
+pub fn peers(list: &[String], field: &'static str) -> Result<Vec<DistrictId>, WireError> {
+    limit(list.len(), PEERS_MAX, field)?;
+    districts(list, field)
+}
+
+fn limit(length: usize, most: usize, field: &'static str) -> Result<(), WireError> {
+    if length > most {
         return Err(WireError::new(field, "names more districts than a round can hold"));
     }
     Ok(())
@@ -229,6 +220,14 @@ fn ledger(entries: u64, head: &[u8]) -> Result<LedgerHead, WireError> {
     Ok(LedgerHead { entries, digest: digest(head, "ledger_head")? })
 }
 
+fn order_commitment(bytes: &[u8]) -> Result<Option<Digest>, WireError> {
+    if bytes.is_empty() { Ok(None) } else { digest(bytes, "order_commitment").map(Some) }
+}
+
+fn order_bytes(commitment: Option<Digest>) -> Vec<u8> {
+    commitment.map_or_else(Vec::new, |commitment| commitment.as_bytes().to_vec())
+}
+
 impl TryFrom<pb::Advertisement> for Advertisement {
     type Error = WireError;
 
@@ -238,6 +237,7 @@ impl TryFrom<pb::Advertisement> for Advertisement {
             seal_key: array(&wire.seal_key, "seal_key")?,
             mask_key: array(&wire.mask_key, "mask_key")?,
             seed_commitment: digest(&wire.seed_commitment, "seed_commitment")?,
+            order_commitment: order_commitment(&wire.order_commitment)?,
             ledger: ledger(wire.ledger_entries, &wire.ledger_head)?,
             signature: signature(&wire.signature, "signature")?,
         })
@@ -254,6 +254,7 @@ impl From<Advertisement> for pb::Advertisement {
             ledger_entries: ours.ledger.entries,
             ledger_head: ours.ledger.digest.as_bytes().to_vec(),
             signature: ours.signature.as_bytes().to_vec(),
+            order_commitment: order_bytes(ours.order_commitment),
         }
     }
 }
@@ -269,6 +270,7 @@ pub fn advertise_request(round: RoundId, ours: Advertisement) -> pb::AdvertiseRe
         ledger_entries: ours.ledger.entries,
         ledger_head: ours.ledger.digest.as_bytes().to_vec(),
         signature: ours.signature.as_bytes().to_vec(),
+        order_commitment: order_bytes(ours.order_commitment),
     }
 }
 
@@ -285,9 +287,39 @@ pub fn advertisement(
         seal_key: array(&wire.seal_key, "seal_key")?,
         mask_key: array(&wire.mask_key, "mask_key")?,
         seed_commitment: digest(&wire.seed_commitment, "seed_commitment")?,
+        order_commitment: order_commitment(&wire.order_commitment)?,
         ledger: ledger(wire.ledger_entries, &wire.ledger_head)?,
         signature: signature(&wire.signature, "signature")?,
     })
+}
+
+/// A node's part of the order as the request of its rpc.
+#[must_use]
+pub fn open_order_request(round: RoundId, random: &[u8; 32]) -> pb::OpenOrderRequest {
+    pb::OpenOrderRequest { round_id: round.as_bytes().to_vec(), random: random.to_vec() }
+}
+
+/// The part of the order in a request.
+///
+/// # Errors
+/// [`WireError`] when it is not 32 bytes.
+pub fn order_random(wire: &pb::OpenOrderRequest) -> Result<[u8; 32], WireError> {
+    array(&wire.random, "random")
+}
+
+fn openings(list: &[pb::OrderOpening]) -> Result<Vec<Opening>, WireError> {
+    limit(list.len(), MAX_NODES, "openings")?;
+    list.iter()
+        .map(|one| {
+            let district = district(&one.district, "district")?;
+            Ok(Opening { district, random: array(&one.random, "random")? })
+        })
+        .collect()
+}
+
+fn advertisements(list: Vec<pb::Advertisement>) -> Result<Vec<Advertisement>, WireError> {
+    limit(list.len(), MAX_NODES, "advertisements")?;
+    list.into_iter().map(Advertisement::try_from).collect()
 }
 
 impl TryFrom<pb::Seal> for Seal {
@@ -309,12 +341,12 @@ impl From<Seal> for pb::Seal {
 /// # Errors
 /// [`WireError`] naming the field.
 pub fn seals(list: Vec<pb::Seal>) -> Result<Vec<Seal>, WireError> {
-    limit(list.len(), "seals")?;
+    limit(list.len(), PEERS_MAX, "seals")?;
     list.into_iter().map(Seal::try_from).collect()
 }
 
 fn confirmations(list: &[pb::Confirmation]) -> Result<Vec<Confirmation>, WireError> {
-    limit(list.len(), "confirmations")?;
+    limit(list.len(), MAX_NODES, "confirmations")?;
     list.iter()
         .map(|one| {
             Ok(Confirmation {
@@ -352,28 +384,34 @@ pub fn unmask_request(round: RoundId, ours: &Unmasking) -> pb::UnmaskRequest {
     }
 }
 
-/// The shares in an unmask request; `x` is the sender's Shamir place.
+/// The shares in an unmask request; `x_of` says the place of the sender's share of a district's
+/// secret, if it has one.
 ///
 /// # Errors
-/// [`WireError`] when a share is not 33 bytes or under another's place.
-pub fn unmasking(x: u8, wire: &pb::UnmaskRequest) -> Result<Unmasking, WireError> {
+/// [`WireError`] when a share is not 33 bytes, under another's place or of a stranger's secret.
+pub fn unmasking(
+    x_of: impl Fn(&DistrictId) -> Option<u8>,
+    wire: &pb::UnmaskRequest,
+) -> Result<Unmasking, WireError> {
     Ok(Unmasking {
-        seeds: peer_shares(x, &wire.seed_shares, "seed_shares")?,
-        mask_keys: peer_shares(x, &wire.mask_key_shares, "mask_key_shares")?,
+        seeds: peer_shares(&x_of, &wire.seed_shares, "seed_shares")?,
+        mask_keys: peer_shares(&x_of, &wire.mask_key_shares, "mask_key_shares")?,
     })
 }
 
 fn peer_shares(
-    x: u8,
+    x_of: impl Fn(&DistrictId) -> Option<u8>,
     list: &[pb::PeerShare],
     field: &'static str,
 ) -> Result<Vec<(DistrictId, Share)>, WireError> {
-    limit(list.len(), field)?;
+    limit(list.len(), PEERS_MAX, field)?;
     list.iter()
         .map(|one| {
-            let share = Share::parse(&one.share, x)
-                .map_err(|_| WireError::new(field, "holds a share of the wrong shape"))?;
-            Ok((district(&one.district, field)?, share))
+            let dealer = district(&one.district, field)?;
+            let share = x_of(&dealer).and_then(|x| Share::parse(&one.share, x).ok());
+            let share =
+                share.ok_or_else(|| WireError::new(field, "holds a share of the wrong shape"))?;
+            Ok((dealer, share))
         })
         .collect()
 }
@@ -382,7 +420,7 @@ impl TryFrom<pb::BeginAdvertise> for Begin {
     type Error = WireError;
 
     fn try_from(wire: pb::BeginAdvertise) -> Result<Self, WireError> {
-        limit(wire.parent_releases.len(), "parent_releases")?;
+        limit(wire.parent_releases.len(), PARENTS_MAX, "parent_releases")?;
         Ok(Self {
             run: run_id(&wire.run_id)?,
             round: round_id(&wire.round_id)?,
@@ -461,164 +499,5 @@ impl From<Ended> for pb::RoundEnded {
     }
 }
 
-impl TryFrom<pb::Directive> for Directive {
-    type Error = WireError;
-
-    fn try_from(wire: pb::Directive) -> Result<Self, WireError> {
-        use pb::directive::Directive as Wire;
-        let directive =
-            wire.directive.ok_or_else(|| WireError::new("directive", "is of an unknown kind"))?;
-        Ok(match directive {
-            Wire::Announce(one) => Self::Announce {
-                run: run_id(&one.run_id)?,
-                study: digest(&one.study_hash, "study_hash")?,
-                logged: Logged {
-                    head: match (one.ledger_entries, &one.ledger_head[..]) {
-                        (0, []) => None,
-                        (entries, head) => Some(ledger(entries, head)?),
-                    },
-                    masked: match &one.last_masked[..] {
-                        [] => None,
-                        round => Some(round_id(round)?),
-                    },
-                },
-            },
-            Wire::Advertise(one) => Self::Advertise(Box::new(one.try_into()?)),
-            Wire::Share(one) => {
-                limit(one.advertisements.len(), "advertisements")?;
-                let list = one.advertisements.into_iter().map(Advertisement::try_from);
-                Self::Share(round_id(&one.round_id)?, list.collect::<Result<_, _>>()?)
-            }
-            Wire::Acknowledge(one) => {
-                Self::Acknowledge(round_id(&one.round_id)?, seals(one.seals)?)
-            }
-            Wire::Mask(one) => {
-                Self::Mask(round_id(&one.round_id)?, districts(&one.sharers, "sharers")?)
-            }
-            Wire::Confirm(one) => {
-                Self::Confirm(round_id(&one.round_id)?, districts(&one.survivors, "survivors")?)
-            }
-            Wire::Unmask(one) => {
-                Self::Unmask(round_id(&one.round_id)?, confirmations(&one.confirmations)?)
-            }
-            Wire::Ended(one) => Self::Ended(one.try_into()?),
-            Wire::KeepAlive(pb::KeepAlive {}) => Self::KeepAlive,
-        })
-    }
-}
-
-impl From<Directive> for pb::Directive {
-    fn from(ours: Directive) -> Self {
-        use pb::directive::Directive as Wire;
-        let directive = match ours {
-            Directive::Announce { run, study, logged } => Wire::Announce(pb::Announce {
-                run_id: run.0.to_vec(),
-                study_hash: study.as_bytes().to_vec(),
-                ledger_entries: logged.head.map_or(0, |head| head.entries),
-                ledger_head: logged
-                    .head
-                    .map_or_else(Vec::new, |head| head.digest.as_bytes().to_vec()),
-                last_masked: logged.masked.map_or_else(Vec::new, |round| round.as_bytes().to_vec()),
-            }),
-            Directive::Advertise(begin) => Wire::Advertise((*begin).into()),
-            Directive::Share(round, advertisements) => Wire::Share(pb::BeginShare {
-                round_id: round.as_bytes().to_vec(),
-                advertisements: advertisements.into_iter().map(Into::into).collect(),
-            }),
-            Directive::Acknowledge(round, seals) => Wire::Acknowledge(pb::BeginAcknowledge {
-                round_id: round.as_bytes().to_vec(),
-                seals: seals.into_iter().map(Into::into).collect(),
-            }),
-            Directive::Mask(round, sharers) => Wire::Mask(pb::BeginMask {
-                round_id: round.as_bytes().to_vec(),
-                sharers: strings(&sharers),
-            }),
-            Directive::Confirm(round, survivors) => Wire::Confirm(pb::BeginConfirm {
-                round_id: round.as_bytes().to_vec(),
-                survivors: strings(&survivors),
-            }),
-            Directive::Unmask(round, list) => Wire::Unmask(pb::BeginUnmask {
-                round_id: round.as_bytes().to_vec(),
-                confirmations: list
-                    .into_iter()
-                    .map(|one| pb::Confirmation {
-                        district: one.district.to_string(),
-                        signature: one.signature.as_bytes().to_vec(),
-                    })
-                    .collect(),
-            }),
-            Directive::Ended(ended) => Wire::Ended(ended.into()),
-            Directive::KeepAlive => Wire::KeepAlive(pb::KeepAlive {}),
-        };
-        Self { directive: Some(directive) }
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn begin() -> Begin {
-        Begin {
-            run: RunId([1; 16]),
-            round: RoundId::from([2; 16]),
-            round_number: 3,
-            nonce: [4; 32],
-            study: Digest::of(b"study"),
-            layout: Digest::of(b"layout"),
-            roster: Digest::of(b"roster"),
-            cohort: vec!["A".parse().unwrap(), "B".parse().unwrap()],
-            max_dropped: 1,
-            max_colluding: 1,
-            parent_releases: vec![Digest::of(b"parent")],
-            log_checkpoint: Digest::of(b"log"),
-            quorum: 2,
-        }
-    }
-
-    #[test]
-    fn directives_survive_the_wire_unchanged() {
-        let directives = [
-            Directive::Advertise(Box::new(begin())),
-            Directive::Mask(RoundId::from([2; 16]), begin().cohort),
-            Directive::Ended(Ended {
-                run: RunId([1; 16]),
-                round: None,
-                release: Some(Digest::of(b"release")),
-                code: String::new(),
-                reason: String::new(),
-                recut: false,
-            }),
-            Directive::KeepAlive,
-        ];
-        for directive in directives {
-            let wire = pb::Directive::from(directive.clone());
-            assert_eq!(Directive::try_from(wire), Ok(directive));
-        }
-    }
-
-    #[test]
-    fn a_short_nonce_is_refused_by_name() {
-        let mut wire = pb::BeginAdvertise::from(begin());
-        wire.nonce.pop();
-        assert_eq!(Begin::try_from(wire).map_err(|error| error.field), Err("nonce"));
-    }
-
-    #[test]
-    fn a_cohort_beyond_the_limit_is_refused() {
-        let mut wire = pb::BeginAdvertise::from(begin());
-        wire.cohort = vec!["A".to_owned(); MAX_NODES + 1];
-        assert_eq!(Begin::try_from(wire).map_err(|error| error.field), Err("cohort"));
-    }
-
-    #[test]
-    fn a_reason_cannot_steer_a_terminal() {
-        assert_eq!(reason("a\u{1b}[2Jb\nc"), "a [2Jb c");
-    }
-
-    #[test]
-    fn reasons_are_cut_on_a_character_border() {
-        let long = "ä".repeat(REASON_MAX);
-        assert!(reason(&long).len() <= REASON_MAX);
-    }
-}
+mod tests;

@@ -194,7 +194,7 @@ fn cohorts_that_protect_nobody_are_refused_with_the_number_to_change() {
     refused(&with(12, 3, 0), "cohort_arithmetic", &["max_colluding must be at least 1"]);
     refused(&with(12, 6, 1), "cohort_arithmetic", &["m = n - max_dropped = 6", "max_dropped (6)"]);
     refused(&with(3, 0, 1), "cohort_arithmetic", &["h = ", "raise min_districts"]);
-    refused(&with(300, 0, 1), "cohort_arithmetic", &["254"]);
+    refused(&with(2_001, 0, 1), "cohort_arithmetic", &["2000"]);
     refused(&with(4, 9, 1), "cohort_arithmetic", &["leaves nobody"]);
 }
 

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Recomputes secagg/v1.json from its secrets alone and exits 1 at the first mismatch.
+"""Recomputes secagg/v1.json and sparse-v1.json from their secrets alone; exits 1 at a mismatch.
 
 An independent witness: written from the protocol's description, shares no code with Flashlight, uses
 PyPI `cryptography` for X25519, HKDF, ChaCha20, ChaCha20-Poly1305 and Ed25519, and its own GF(256).
-Not part of the tests: run `python3 proto/vectors/check_secagg.py` after any change of the file.
+Not part of the tests: run `python3 proto/vectors/check_secagg.py` after any change of a file.
 """
 
 import hashlib
@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 MODULUS = 1 << 64
 CHUNK_CELLS = 16383
+GRAPH = ("neighbours", "threshold", "window")
 checks = 0
 
 
@@ -107,8 +108,20 @@ def check_polynomial(name, shares, t, secret):
         check(f"{name}: share {share[0]}", interpolate(shares[:t], share[0]).hex(), share[1:].hex())
 
 
-def main():
-    path = pathlib.Path(__file__).parent / "secagg" / "v1.json"
+def circle_of(ctx, names, randoms):
+    """The cohort in the order of the graph's circle."""
+    parts = [field(part) for name in names for part in (name.encode(), randoms[name])]
+    everything = transcript("flashlight/secagg/v1/order", field(ctx), number(len(names)), *parts)
+    return sorted(
+        names,
+        key=lambda name: transcript(
+            "flashlight/secagg/v1/position", field(everything), field(name.encode())
+        ),
+    )
+
+
+def check_file(title):
+    path = pathlib.Path(__file__).parent / "secagg" / title
     file = json.loads(path.read_text())
     terms, people = file["terms"], file["districts"]
     names = [one["district"] for one in people]
@@ -130,6 +143,7 @@ def main():
         items(keys),
         items([struct.pack("<H", terms[size]) for size in "nmtc"]),
         number(terms["words"]),
+        *([field(bytes(terms["graph"][part] for part in GRAPH))] if "graph" in terms else []),
     )
     check("ctx", ctx.hex(), file["ctx"])
     n, m, t, c = (terms[size] for size in "nmtc")
@@ -137,12 +151,26 @@ def main():
     check("n", len(people), n)
     check("order", sorted(names, key=str.encode), names)
 
+    # Who is whose neighbour, ascending, and the x of each holder's share of a dealer's secret.
+    graph = terms.get("graph")
+    holders = {name: names for name in names}
+    threshold = t
+    if graph:
+        circle = circle_of(ctx, names, {one["district"]: hexed(one["r"]) for one in people})
+        check("circle", circle, file["order"])
+        threshold, reach = graph["threshold"], graph["neighbours"] // 2
+        for at, name in enumerate(circle):
+            steps = [step for step in range(-reach, reach + 1) if step]
+            holders[name] = sorted(circle[(at + step) % n] for step in steps)
+    place = {name: {one: x for x, one in enumerate(holders[name], 1)} for name in names}
+    near = {name: [one for one in holders[name] if one != name] for name in names}
+
     # Step 0: advertisements.
     key_list = number(n)
     words = {}
-    for place, one in enumerate(people, 1):
+    for at, one in enumerate(people, 1):
         name, ad = one["district"], one["advertisement"]
-        check(f"{name}: x", one["x"], place)
+        check(f"{name}: x", one["x"], at)
         identity = Ed25519PrivateKey.from_private_bytes(hexed(one["identity_seed"]))
         check(f"{name}: identity key", raw(identity).hex(), one["identity_key"])
         for secret, public in (("seal_secret", "seal_key"), ("mask_secret", "mask_key")):
@@ -155,6 +183,10 @@ def main():
         fields = ["seal_key", "mask_key", "seed_commitment"]
         shown = b"".join(field(hexed(ad[part])) for part in fields)
         shown += number(ad["ledger_entries"]) + field(hexed(ad["ledger_head"]))
+        if graph:
+            parts = (field(ctx), field(name.encode()), field(hexed(one["r"])))
+            check(f"{name}: H(r)", transcript("flashlight/r/v1", *parts).hex(), ad["order_commitment"])
+            shown += field(hexed(ad["order_commitment"]))
         digest = transcript(
             "flashlight/secagg/v1/advertise",
             field(ctx),
@@ -164,9 +196,9 @@ def main():
         check(f"{name}: signature", identity.sign(digest).hex(), ad["signature"])
         key_list += field(name.encode()) + shown
         cells = [
-            (place * 1000003 + p * 7919) % (1 << 21) - (1 << 20) for p in range(terms["words"])
+            (at * 1000003 + p * 7919) % (1 << 21) - (1 << 20) for p in range(terms["words"])
         ]
-        cells[0] = (1 << 54) if place % 2 else -(1 << 54)
+        cells[0] = (1 << 54) if at % 2 else -(1 << 54)
         check(f"{name}: words", cells[:3], one["words"]["first"])
         packed = struct.pack(f"<{len(cells)}q", *cells)
         check(f"{name}: words", hashlib.sha256(packed).hexdigest(), one["words"]["sha256"])
@@ -196,12 +228,13 @@ def main():
         sealed = ChaCha20Poly1305(key).encrypt(bytes(12), plain, aad)
         check(f"{maker} to {holder}: seal", sealed.hex(), seal["sealed"])
         for kind, share in zip(shares[maker], (plain[:33], plain[33:])):
-            check(f"{maker} to {holder}: x", share[0], of[holder]["x"])
+            check(f"{maker} to {holder}: x", share[0], place[maker][holder])
             kind.append(share)
-    check("seals", len(file["seals"]), n * (n - 1))
+    dealt = sorted((seal["from"], seal["to"]) for seal in file["seals"])
+    check("seals", dealt, sorted((name, one) for name in names for one in near[name]))
     for name in names:
-        check_polynomial(f"{name}: b", shares[name][0], t, hexed(of[name]["b"]))
-        check_polynomial(f"{name}: s", shares[name][1], t, hexed(of[name]["mask_secret"]))
+        check_polynomial(f"{name}: b", shares[name][0], threshold, hexed(of[name]["b"]))
+        check_polynomial(f"{name}: s", shares[name][1], threshold, hexed(of[name]["mask_secret"]))
 
     # Step 2: masks.
     pairs = {}
@@ -212,7 +245,7 @@ def main():
             key = agree(hexed(of[one]["mask_secret"]), theirs, ctx, "mask", first, second)
             check(f"{one} and {other}: mask key", key.hex(), pair["key"])
         pairs[first, second] = key
-    check("pairs", len(pairs), n * (n - 1) // 2)
+    check("pairs", len(pairs), sum(len(near[name]) for name in names) // 2)
     sharers, survivors = file["sharers"], file["survivors"]
     check("uploads", [one["district"] for one in file["uploads"]], survivors)
     total = None
@@ -220,7 +253,7 @@ def main():
         name = upload["district"]
         masked = with_controls(words[name])
         masks = [(1, hexed(of[name]["b"]))]
-        for other in sharers:
+        for other in [one for one in sharers if one in near[name]]:
             if name < other:
                 masks.append((1, pairs[name, other]))
             elif other < name:
@@ -258,16 +291,18 @@ def main():
             for share in answer[kind]
             if share["of"] == owner
         ]
-        return interpolate(given[:t], 0)
+        return interpolate(given[:threshold], 0)
 
     for answer in file["unmasking"]:
-        held = of[answer["from"]]["x"]
-        check(f"{answer['from']}: seeds", [one["of"] for one in answer["seeds"]], survivors)
-        lost = [name for name in sharers if name not in survivors]
+        mine = [name for name in sharers if answer["from"] in place[name]]
+        seeds = [name for name in mine if name in survivors]
+        check(f"{answer['from']}: seeds", [one["of"] for one in answer["seeds"]], seeds)
+        lost = [name for name in mine if name not in survivors]
         check(f"{answer['from']}: mask keys", [one["of"] for one in answer["mask_keys"]], lost)
         for kind, column in (("seeds", 0), ("mask_keys", 1)):
             for one in answer[kind]:
                 if one["of"] != answer["from"]:
+                    held = place[one["of"]][answer["from"]]
                     dealt = next(s for s in shares[one["of"]][column] if s[0] == held)
                     check(f"{answer['from']}: share of {one['of']}", one["share"], dealt.hex())
     for owner in survivors:
@@ -277,7 +312,7 @@ def main():
         secret = recovered("mask_keys", owner)
         public = raw(X25519PrivateKey.from_private_bytes(secret)).hex()
         check(f"{owner}: recovered key", public, of[owner]["advertisement"]["mask_key"])
-        for other in survivors:
+        for other in [one for one in survivors if one in near[owner]]:
             first, second = sorted((owner, other))
             theirs = hexed(of[other]["advertisement"]["mask_key"])
             stream = keystream(agree(secret, theirs, ctx, "mask", first, second), len(total))
@@ -292,8 +327,10 @@ def main():
     packed = struct.pack(f"<{len(cells)}q", *cells)
     check("sum", hashlib.sha256(packed).hexdigest(), file["sum"]["sha256"])
     check("sum", [cells[:3], cells[-1]], [file["sum"]["first"], file["sum"]["last"]])
-    print(f"check_secagg: {checks} values agree, {len(file['bad'])} bad cases not looked at")
+    bad = len(file.get("bad", []))
+    print(f"check_secagg: {title}: {checks} values so far agree, {bad} bad cases not looked at")
 
 
 if __name__ == "__main__":
-    main()
+    check_file("v1.json")
+    check_file("sparse-v1.json")

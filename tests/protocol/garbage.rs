@@ -328,9 +328,8 @@ fn no_bytes_a_district_can_send_make_the_coordinator_panic_or_take_a_changed_sig
                 }
             }
             _ => {
-                if let Some(x) = unmask.0.x_of(&from)
-                    && let Some(got) = decoded(unmask.1.get(&from), mutation)
-                    && let Ok(got) = wire::unmasking(x, &got)
+                if let Some(got) = decoded(unmask.1.get(&from), mutation)
+                    && let Ok(got) = wire::unmasking(|dealer| unmask.0.x_of(dealer, &from), &got)
                 {
                     drop(unmask.0.accept(&from, got));
                 }

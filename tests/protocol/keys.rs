@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use flashlight_proto::canonical::Digest;
 use flashlight_proto::identity::IdentitySecret;
+use flashlight_proto::secagg::sparse_plan::SparsePlan;
 use flashlight_proto::secagg::{
-    Advertisement, CollectKeys, ExpectKeys, LedgerHead, Party, Step, Terms, advertise,
+    Advertisement, CollectKeys, ExpectKeys, GraphRule, LedgerHead, Party, Step, Terms, advertise,
 };
 use flashlight_tests::{Network, district, identity, seeded, witness};
 use zeroize::Zeroizing;
@@ -218,12 +219,16 @@ fn a_district_that_was_told_of_another_layout_does_not_verify() {
     refuses_to_share(change, Some(2), "signature");
 }
 
+fn sparse(neighbours: u8, threshold: u8, window: u8) -> GraphRule {
+    GraphRule::Sparse(SparsePlan { neighbours, threshold, window })
+}
+
 #[test]
 fn two_parties_that_differ_in_any_one_of_the_terms_have_different_contexts() {
     let (net, ..) = five();
     let other = Digest::of(b"other");
     type Change = (&'static str, fn(&mut Terms, Digest));
-    let changes: [Change; 19] = [
+    let changes: [Change; 23] = [
         ("mode", |terms, _| terms.mode = flashlight_proto::study::Mode::Dp),
         ("round_id", |terms, _| terms.round_id = [9; 16].into()),
         ("round_number", |terms, _| terms.round_number += 1),
@@ -243,6 +248,10 @@ fn two_parties_that_differ_in_any_one_of_the_terms_have_different_contexts() {
         ("t", |terms, _| terms.cohort.t -= 1),
         ("c", |terms, _| terms.cohort.c += 1),
         ("words", |terms, _| terms.words += 1),
+        ("a sparse graph", |terms, _| terms.graph = sparse(2, 2, 1)),
+        ("k", |terms, _| terms.graph = sparse(4, 2, 1)),
+        ("t_nb", |terms, _| terms.graph = sparse(2, 1, 1)),
+        ("w", |terms, _| terms.graph = sparse(2, 2, 0)),
     ];
     let mut seen = std::collections::BTreeSet::from([net.terms.ctx()]);
     for (name, change) in changes {

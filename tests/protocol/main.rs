@@ -2,7 +2,8 @@
 //!
 //! `sums`: the result is exact, whoever is lost where. `floors`: a step ends the round when too few
 //! are left. `keys`, `seals`, `sets`, `uploads`, `opening`: hostile scripts, by step. `quorum`: the
-//! attack on the survivor set. `garbage`: bytes from the wire. `vectors`: known answers.
+//! attack on the survivor set. `sparse`: the graph of more than 254 districts. `garbage`: bytes from
+//! the wire. `vectors`: known answers.
 #![expect(
     clippy::panic,
     clippy::unwrap_used,
@@ -16,6 +17,7 @@ mod opening;
 mod quorum;
 mod seals;
 mod sets;
+mod sparse;
 mod sums;
 mod uploads;
 mod vectors;

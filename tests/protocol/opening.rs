@@ -227,8 +227,9 @@ fn an_answer_from_a_lost_district_is_refused() {
 #[test]
 fn a_second_answer_is_refused() {
     let (_, mut state) = collected(&[]);
-    let copy =
-        |ours: &Unmasking| wire::unmasking(1, &wire::unmask_request([1; 16].into(), ours)).unwrap();
+    let copy = |ours: &Unmasking| {
+        wire::unmasking(|_| Some(1), &wire::unmask_request([1; 16].into(), ours)).unwrap()
+    };
     let ours = state.shares.remove(&district(1)).unwrap();
     let again = copy(&ours);
     state.hub.accept(&district(1), ours).unwrap();
@@ -239,9 +240,9 @@ fn a_second_answer_is_refused() {
 fn a_share_under_another_place_is_refused_on_the_wire() {
     let (_, state) = collected(&[9]);
     let sent = wire::unmask_request([1; 16].into(), &state.shares[&district(1)]);
-    let refused = wire::unmasking(2, &sent).map(|_| ()).unwrap_err();
+    let refused = wire::unmasking(|_| Some(2), &sent).map(|_| ()).unwrap_err();
     assert_eq!((refused.field, refused.code()), ("seed_shares", "malformed"));
-    assert!(wire::unmasking(0, &sent).is_err());
+    assert!(wire::unmasking(|_| Some(0), &sent).is_err());
 }
 
 #[test]
@@ -249,7 +250,7 @@ fn a_share_a_byte_short_is_refused_on_the_wire() {
     let (_, state) = collected(&[9]);
     let mut sent = wire::unmask_request([1; 16].into(), &state.shares[&district(1)]);
     sent.mask_key_shares[0].share.pop();
-    let refused = wire::unmasking(1, &sent).map(|_| ()).unwrap_err();
+    let refused = wire::unmasking(|_| Some(1), &sent).map(|_| ()).unwrap_err();
     assert_eq!((refused.field, refused.code()), ("mask_key_shares", "malformed"));
 }
 

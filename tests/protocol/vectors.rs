@@ -1,5 +1,5 @@
 //! Known answers: `proto/vectors/secagg/v1.json`, one round of five districts and what happens when
-//! its messages are bent. `proto/vectors/README.md` says how the file was made and by whom it is
+//! its messages are bent, and `sparse-v1.json`, one of twelve on a sparse graph. `proto/vectors/README.md` says how the file was made and by whom it is
 //! checked.
 
 mod bad;
@@ -9,13 +9,17 @@ use std::sync::Arc;
 use flashlight_proto::canonical::Digest;
 use flashlight_proto::contribution::MAX_WORD;
 use flashlight_proto::identity::{DistrictId, IdentitySecret};
-use flashlight_proto::secagg::{Advertisement, NoisySum, Unmasking};
+use flashlight_proto::secagg::sparse_plan::SparsePlan;
+use flashlight_proto::secagg::{Advertisement, GraphRule, NoisySum, Unmasking};
 use flashlight_tests::witness::{self, Secrets};
 use flashlight_tests::{Acknowledged, Each, Masked, Network, Shared, Width, district, upload};
 use serde_json::{Value, json};
 
 /// Where the file is.
 const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../proto/vectors/secagg/v1.json");
+
+/// Where the round on the sparse graph is.
+const SPARSE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../proto/vectors/secagg/sparse-v1.json");
 
 /// Set to make the file anew instead of comparing with it.
 const WRITE: &str = "FLASHLIGHT_WRITE_VECTORS";
@@ -25,7 +29,16 @@ const LOST: u16 = 4;
 
 /// The five districts, with words by the rule the file states.
 fn network() -> Network {
-    let mut net = Network::of_width(5, 1, 1, Width::Wide, 1);
+    filled(Network::of_width(5, 1, 1, Width::Wide, 1))
+}
+
+/// Twelve districts on a graph that only a file of known answers has.
+fn sparse_network() -> Network {
+    let plan = SparsePlan { neighbours: 4, threshold: 3, window: 1 };
+    filled(Network::sparse(12, 3, 1, plan))
+}
+
+fn filled(mut net: Network) -> Network {
     Arc::make_mut(&mut net.terms).parent_releases = vec![Digest::of(b"an earlier release")];
     let most = i64::try_from(MAX_WORD).unwrap();
     for (u, words) in (1i64..).zip(net.words.values_mut()) {
@@ -50,7 +63,7 @@ fn words_digest(words: &[i64]) -> Digest {
 
 fn terms(net: &Network) -> Value {
     let terms = &net.terms;
-    json!({
+    let mut value = json!({
         "mode": terms.mode.as_str(),
         "round_id": hex::encode(terms.round_id.as_bytes()),
         "round_number": terms.round_number,
@@ -69,7 +82,15 @@ fn terms(net: &Network) -> Value {
         "t": terms.cohort.t,
         "c": terms.cohort.c,
         "words": terms.words,
-    })
+    });
+    if let GraphRule::Sparse(plan) = terms.graph {
+        value["graph"] = json!({
+            "neighbours": plan.neighbours,
+            "threshold": plan.threshold,
+            "window": plan.window,
+        });
+    }
+    value
 }
 
 /// The seed from which `flashlight_tests::identity` makes a key.
@@ -85,7 +106,7 @@ fn districts(net: &Network, secrets: &Each<Secrets>, shown: &[Advertisement]) ->
     let one = |(x, ours): (u16, &Advertisement)| {
         let drawn = &secrets[&ours.district];
         let words = &net.words[&ours.district];
-        json!({
+        let mut value = json!({
             "district": ours.district,
             "x": x,
             "identity_seed": hex::encode(identity_seed(x)),
@@ -102,17 +123,30 @@ fn districts(net: &Network, secrets: &Each<Secrets>, shown: &[Advertisement]) ->
                 "signature": hex::encode(ours.signature.as_bytes()),
             },
             "words": { "first": words[..3], "sha256": words_digest(words) },
-        })
+        });
+        if let Some(commitment) = ours.order_commitment {
+            value["r"] = json!(hex::encode(drawn.order));
+            value["advertisement"]["order_commitment"] = json!(commitment);
+        }
+        value
     };
     (1..).zip(shown).map(one).collect()
 }
 
-/// The mask key of every pair, lower district first.
-fn pairs(ctx: &Digest, secrets: &Each<Secrets>, shown: &[Advertisement]) -> Value {
+/// The mask key of every pair of neighbours, lower district first.
+fn pairs(
+    ctx: &Digest,
+    secrets: &Each<Secrets>,
+    shown: &[Advertisement],
+    near: impl Fn(&DistrictId, &DistrictId) -> bool,
+) -> Value {
     let mut pairs = Vec::new();
     for (index, first) in shown.iter().enumerate() {
         for second in &shown[index + 1..] {
             let (one, two) = (&first.district, &second.district);
+            if !near(one, two) {
+                continue;
+            }
             let secret = &secrets[one].mask;
             let key = witness::key(secret, &second.mask_key, ctx, "mask", (one, two));
             pairs.push(json!({ "first": one, "second": two, "key": hex::encode(key) }));
@@ -184,15 +218,26 @@ fn sum(sum: &NoisySum) -> Value {
     })
 }
 
-/// The whole file, played out now; `bad` is written by hand and stays as it is.
-fn played(bad: &Value) -> Value {
-    let mut net = network();
+/// A whole file but `about` and `bad`, played out now.
+fn played(mut net: Network) -> Value {
     let ctx = net.terms.ctx();
     let draw = |(one, rng): (&DistrictId, _)| (one.clone(), Secrets::drawn_from(rng));
     let secrets: Each<Secrets> = net.rng.iter().map(draw).collect();
-    let advertised = net.advertise(&[]).unwrap();
-    let shown = advertised.advertisements.clone();
-    let shared = advertised.share(&mut net, &[]).unwrap();
+    let (shown, circle, shared) = if let GraphRule::Sparse(plan) = net.terms.graph {
+        let ordered = net.freeze(&[]).unwrap().order().unwrap();
+        let circle = witness::order(&ctx, &net.terms, &ordered.openings);
+        let shown = ordered.advertisements.clone();
+        (shown, Some((circle, plan)), ordered.share(&mut net, &[]).unwrap())
+    } else {
+        let advertised = net.advertise(&[]).unwrap();
+        (advertised.advertisements.clone(), None, advertised.share(&mut net, &[]).unwrap())
+    };
+    let near = |one: &DistrictId, two: &DistrictId| match &circle {
+        None => true,
+        Some((circle, plan)) => {
+            witness::neighbours(circle, usize::from(plan.neighbours), one).contains(two)
+        }
+    };
     let seals = seals(&ctx, &secrets, &shown, &shared);
     let (masked, uploads) = mask(&net, shared.acknowledge(&[]).unwrap());
     let survivors = masked.survivors.clone();
@@ -210,13 +255,12 @@ fn played(bad: &Value) -> Value {
         collected.shares.iter().map(|(from, ours)| unmasking(from, ours)).collect();
     let opened = collected.close().unwrap();
     assert_eq!(opened.words(), net.plain_sum(&survivors));
-    json!({
-        "about": "One round of secure aggregation, version 1: proto/vectors/README.md",
+    let mut file = json!({
         "terms": terms(&net),
         "ctx": ctx,
         "words_rule": RULE,
         "districts": districts(&net, &secrets, &shown),
-        "pairs": pairs(&ctx, &secrets, &shown),
+        "pairs": pairs(&ctx, &secrets, &shown, near),
         "seals": seals,
         "sharers": net.everybody(),
         "uploads": uploads,
@@ -225,25 +269,44 @@ fn played(bad: &Value) -> Value {
         "confirmations": confirmations,
         "unmasking": answers,
         "sum": sum(&opened),
-        "bad": bad,
-    })
+    });
+    if let Some((circle, _)) = circle {
+        file["order"] = json!(circle);
+    }
+    file
 }
 
 fn file() -> String {
     std::fs::read_to_string(PATH).unwrap()
 }
 
-#[test]
-fn vectors_v1_secagg_round_is_the_one_on_file_byte_for_byte() {
-    let filed: Value = serde_json::from_str(&file()).unwrap();
-    let text = format!("{:#}\n", played(&filed["bad"]));
+/// Compares with the file at `path`, after writing it if that was asked for.
+fn assert_filed(path: &str, played: &Value) {
+    let text = format!("{played:#}\n");
     if std::env::var_os(WRITE).is_some() {
-        std::fs::write(PATH, &text).unwrap();
+        std::fs::write(path, &text).unwrap();
     }
-    let file = file();
+    let file = std::fs::read_to_string(path).unwrap();
     let line = file.lines().zip(text.lines()).position(|(filed, now)| filed != now);
     assert_eq!(line.map(|line| line + 1), None, "first line that differs");
     assert_eq!(file.len(), text.len());
+}
+
+#[test]
+fn vectors_v1_secagg_round_is_the_one_on_file_byte_for_byte() {
+    let filed: Value = serde_json::from_str(&file()).unwrap();
+    let mut played = played(network());
+    played["about"] = json!("One round of secure aggregation, version 1: proto/vectors/README.md");
+    // Written by hand, and stays as it is.
+    played["bad"] = filed["bad"].clone();
+    assert_filed(PATH, &played);
+}
+
+#[test]
+fn vectors_v1_secagg_sparse_round_is_the_one_on_file_byte_for_byte() {
+    let mut played = played(sparse_network());
+    played["about"] = json!("One round on a sparse graph, version 1: proto/vectors/README.md");
+    assert_filed(SPARSE, &played);
 }
 
 #[test]

@@ -69,6 +69,7 @@ mod setting;
 pub mod witness;
 
 pub use network::{
-    Acknowledged, Advertised, Collected, Confirmed, Each, Masked, Network, Shared, number, upload,
+    Acknowledged, Advertised, Collected, Confirmed, Each, Frozen, Masked, Network, Ordered, Shared,
+    number, upload,
 };
 pub use setting::{Setting, Width, district, identity, seeded};

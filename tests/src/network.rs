@@ -9,11 +9,12 @@ use std::sync::Arc;
 use flashlight_proto::canonical::Digest;
 use flashlight_proto::contribution::Contribution;
 use flashlight_proto::identity::DistrictId;
+use flashlight_proto::secagg::sparse_plan::SparsePlan;
 use flashlight_proto::secagg::{
     Abort, Advertisement, CollectAcknowledgements, CollectConfirmations, CollectKeys,
-    CollectMasked, CollectSeals, CollectUnmask, Confirmation, ExpectConfirmations, ExpectKeys,
-    ExpectSeals, ExpectSharers, ExpectSurvivors, LedgerHead, MaskedInput, NoisySum, Reject, Seal,
-    Terms, Unmasking, advertise,
+    CollectMasked, CollectOrder, CollectSeals, CollectUnmask, Confirmation, ExpectConfirmations,
+    ExpectKeys, ExpectOrder, ExpectSeals, ExpectSharers, ExpectSurvivors, GraphRule, LedgerHead,
+    MaskedInput, NoisySum, Opening, OrdersOpened, Reject, Seal, Terms, Unmasking, advertise,
 };
 use flashlight_proto::study::CohortRule;
 use rand_chacha::ChaCha20Rng;
@@ -63,6 +64,14 @@ impl Network {
         Self { setting, terms, words, rng }
     }
 
+    /// `n` districts on a sparse graph of this plan, which real rounds of so few do not use.
+    #[must_use]
+    pub fn sparse(n: u16, max_dropped: u16, max_colluding: u16, plan: SparsePlan) -> Self {
+        let mut net = Self::new(n, max_dropped, max_colluding);
+        Arc::make_mut(&mut net.terms).graph = GraphRule::Sparse(plan);
+        net
+    }
+
     /// What the sum over these districts must be.
     #[must_use]
     pub fn plain_sum(&self, over: &[DistrictId]) -> Vec<i64> {
@@ -101,6 +110,22 @@ impl Network {
         self.terms.parties.iter().map(|party| party.district.clone()).collect()
     }
 
+    /// Step 0 on a sparse graph over everybody but `lost`.
+    ///
+    /// # Errors
+    /// The hub's [`Abort`].
+    pub fn freeze(&mut self, lost: &[DistrictId]) -> Result<Frozen, Abort> {
+        let who: Vec<_> = self.everybody().into_iter().filter(|o| !lost.contains(o)).collect();
+        let mut hub = CollectKeys::new(Arc::clone(&self.terms));
+        let mut nodes = Each::new();
+        for (one, (node, ours)) in self.nodes(&who) {
+            hub.accept(&one, ours).expect("the hub takes an honest advertisement");
+            nodes.insert(one, node);
+        }
+        let (hub, advertisements) = hub.freeze()?;
+        Ok(Frozen { nodes, hub, advertisements })
+    }
+
     /// Step 0 over everybody but `lost`.
     ///
     /// # Errors
@@ -130,6 +155,75 @@ impl Network {
     #[must_use]
     pub fn confirmed(&mut self) -> Confirmed {
         self.masked().confirm(&[]).expect("all confirmed")
+    }
+}
+
+/// After step 0 on a sparse graph: U₁ is fixed, the order is not opened.
+pub struct Frozen {
+    /// Districts that are still there.
+    pub nodes: Each<ExpectKeys>,
+    /// The hub.
+    pub hub: CollectOrder,
+    /// What the hub shows everybody.
+    pub advertisements: Vec<Advertisement>,
+}
+
+impl Frozen {
+    /// Opens the order. Nobody may be lost here: that would end the round.
+    ///
+    /// # Errors
+    /// The hub's [`Abort`].
+    pub fn order(self) -> Result<Ordered, Abort> {
+        let Self { nodes, mut hub, advertisements } = self;
+        let mut kept = Each::new();
+        let done = at_once(nodes.into_iter().collect(), |(one, node)| {
+            let done = node.open_order(advertisements.clone(), &mut OrdersOpened::default());
+            (one, done.expect("an honest U1 is accepted"))
+        });
+        for (one, (node, random)) in done {
+            hub.accept(&one, random).expect("the hub takes an honest opening");
+            kept.insert(one, node);
+        }
+        let (hub, openings) = hub.close()?;
+        Ok(Ordered { nodes: kept, hub, openings, advertisements })
+    }
+}
+
+/// After the order of a sparse graph is opened.
+pub struct Ordered {
+    /// Districts that are still there.
+    pub nodes: Each<ExpectOrder>,
+    /// The hub.
+    pub hub: CollectSeals,
+    /// What the hub shows everybody.
+    pub openings: Vec<Opening>,
+    /// What it showed before.
+    pub advertisements: Vec<Advertisement>,
+}
+
+impl Ordered {
+    /// Step 1, first half, without `lost`.
+    ///
+    /// # Errors
+    /// The hub's [`Abort`].
+    pub fn share(self, net: &mut Network, lost: &[DistrictId]) -> Result<Shared, Abort> {
+        let Self { nodes, mut hub, openings, .. } = self;
+        let mut kept = Each::new();
+        let there = without(nodes, lost).map(|(one, node)| {
+            let rng = net.rng.remove(&one).expect("everybody has an rng");
+            (one, node, rng)
+        });
+        let done = at_once(there.collect(), |(one, node, mut rng)| {
+            let done = node.share(&openings, &mut rng);
+            (one, done.expect("honest openings are accepted"), rng)
+        });
+        for (one, (node, seals), rng) in done {
+            hub.accept(&one, seals).expect("the hub takes honest seals");
+            net.rng.insert(one.clone(), rng);
+            kept.insert(one, node);
+        }
+        let (hub, seals) = hub.close()?;
+        Ok(Shared { nodes: kept, hub, seals })
     }
 }
 

@@ -6,7 +6,7 @@
 
 use flashlight_proto::canonical::Digest;
 use flashlight_proto::identity::{DistrictId, IdentitySecret, Signature};
-use flashlight_proto::secagg::{Advertisement, Confirmation, Terms};
+use flashlight_proto::secagg::{Advertisement, Confirmation, GraphRule, Opening, Terms};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::Rng;
 use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey};
@@ -24,6 +24,8 @@ pub struct Secrets {
     pub seal: [u8; 32],
     /// The secret of s_u.
     pub mask: [u8; 32],
+    /// r_u: on a sparse graph; else it is drawn for something else.
+    pub order: [u8; 32],
 }
 
 impl Secrets {
@@ -36,7 +38,7 @@ impl Secrets {
             rng.fill_bytes(&mut bytes);
             bytes
         };
-        Self { seed: next(), seal: next(), mask: next() }
+        Self { seed: next(), seal: next(), mask: next(), order: next() }
     }
 }
 
@@ -86,7 +88,48 @@ pub fn ctx(terms: &Terms) -> Digest {
     let sizes = [terms.cohort.n, terms.cohort.m, terms.cohort.t, terms.cohort.c];
     list(&mut bytes, &sizes.map(u16::to_le_bytes));
     field(&mut bytes, &(terms.words as u64).to_le_bytes());
+    if let GraphRule::Sparse(plan) = terms.graph {
+        field(&mut bytes, &[plan.neighbours, plan.threshold, plan.window]);
+    }
     Digest::of(&bytes)
+}
+
+/// H(r_u).
+#[must_use]
+pub fn order_commitment(ctx: &Digest, owner: &DistrictId, random: &[u8; 32]) -> Digest {
+    transcript("flashlight/r/v1", &[ctx.as_bytes(), owner.as_ref(), random])
+}
+
+/// The cohort in the order of the circle, from the openings of U₁, ascending.
+#[must_use]
+pub fn order(ctx: &Digest, terms: &Terms, openings: &[Opening]) -> Vec<DistrictId> {
+    let mut bytes = Vec::new();
+    field(&mut bytes, b"flashlight/secagg/v1/order");
+    field(&mut bytes, ctx.as_bytes());
+    field(&mut bytes, &(openings.len() as u64).to_le_bytes());
+    for one in openings {
+        field(&mut bytes, one.district.as_ref());
+        field(&mut bytes, &one.random);
+    }
+    let all = Digest::of(&bytes);
+    let label = "flashlight/secagg/v1/position";
+    let key = |one: &DistrictId| transcript(label, &[all.as_bytes(), one.as_ref()]);
+    let mut order: Vec<DistrictId> =
+        terms.parties.iter().map(|party| party.district.clone()).collect();
+    order.sort_by_key(|one| *key(one).as_bytes());
+    order
+}
+
+/// The neighbours of a district on the circle, ascending: the place of one among them, from 1, is
+/// the x of its share.
+#[must_use]
+pub fn neighbours(order: &[DistrictId], k: usize, of: &DistrictId) -> Vec<DistrictId> {
+    let at = order.iter().position(|one| one == of).expect("everybody is on the circle");
+    let twice: Vec<&DistrictId> = order.iter().cycle().skip(at).take(order.len()).collect();
+    let mut near: Vec<DistrictId> = twice[1..=k / 2].iter().map(|one| (*one).clone()).collect();
+    near.extend(twice[twice.len() - k / 2..].iter().map(|one| (*one).clone()));
+    near.sort();
+    near
 }
 
 /// H(b_u).
@@ -98,18 +141,23 @@ pub fn commitment(ctx: &Digest, owner: &DistrictId, seed: &[u8; 32]) -> Digest {
 /// What the signature of an advertisement is over.
 #[must_use]
 pub fn advertise_digest(ctx: &Digest, ours: &Advertisement) -> Digest {
-    transcript(
-        "flashlight/secagg/v1/advertise",
-        &[
-            ctx.as_bytes(),
-            ours.district.as_ref(),
-            &ours.seal_key,
-            &ours.mask_key,
-            ours.seed_commitment.as_bytes(),
-            &ours.ledger.entries.to_le_bytes(),
-            ours.ledger.digest.as_bytes(),
-        ],
-    )
+    let mut bytes = Vec::new();
+    field(&mut bytes, b"flashlight/secagg/v1/advertise");
+    field(&mut bytes, ctx.as_bytes());
+    shown(&mut bytes, ours);
+    Digest::of(&bytes)
+}
+
+fn shown(bytes: &mut Vec<u8>, ours: &Advertisement) {
+    field(bytes, ours.district.as_ref());
+    field(bytes, &ours.seal_key);
+    field(bytes, &ours.mask_key);
+    field(bytes, ours.seed_commitment.as_bytes());
+    field(bytes, &ours.ledger.entries.to_le_bytes());
+    field(bytes, ours.ledger.digest.as_bytes());
+    if let Some(commitment) = &ours.order_commitment {
+        field(bytes, commitment.as_bytes());
+    }
 }
 
 /// Signs an advertisement whose fields were changed.
@@ -129,12 +177,7 @@ pub fn confirm_digest(
     field(&mut bytes, b"flashlight/secagg/v1/keys");
     field(&mut bytes, &(keys.len() as u64).to_le_bytes());
     for one in keys {
-        field(&mut bytes, one.district.as_ref());
-        field(&mut bytes, &one.seal_key);
-        field(&mut bytes, &one.mask_key);
-        field(&mut bytes, one.seed_commitment.as_bytes());
-        field(&mut bytes, &one.ledger.entries.to_le_bytes());
-        field(&mut bytes, one.ledger.digest.as_bytes());
+        shown(&mut bytes, one);
     }
     let keys = Digest::of(&bytes);
     let mut bytes = Vec::new();

@@ -13,10 +13,11 @@ const LONG: [(&str, usize); 0] = [];
 
 /// Where generated messages may be named: the conversions, the rpcs of each side, and what hands them
 /// on unread.
-const GENERATED: [&str; 13] = [
+const GENERATED: [&str; 15] = [
     "coordinator/src/cli.rs", // the operator's calls, and the services it starts
     "coordinator/src/hub.rs", // the queues to the districts
-    "coordinator/src/round.rs", // progress lines; shares, whose place only the round knows
+    "coordinator/src/round.rs", // progress lines
+    "coordinator/src/round/phase.rs", // shares, whose place only the round knows
     "coordinator/src/run.rs", // progress lines; the signed study as it is handed out
     "coordinator/src/service.rs", // the rpcs
     "node/src/enroll.rs",     // the one call of a node without a certificate
@@ -27,6 +28,7 @@ const GENERATED: [&str; 13] = [
     "node/src/round.rs",      // a district's calls
     "proto/src/wire.rs",      // the conversions
     "proto/src/wire/roster.rs",
+    "proto/src/wire/directive.rs",
 ];
 
 /// Where something may be written out by serde.

@@ -55,6 +55,15 @@ fn a_dp_study_shows_its_cost_its_blocks_and_what_would_be_hidden() {
 }
 
 #[test]
+fn a_study_of_more_than_254_districts_shows_its_graph() {
+    let (_dir, path) = study("mode = \"exact\"", 400);
+    let text = Check::new(&path, Some(300)).unwrap().text().join("\n");
+    assert!(text.contains("graph      sparse: each district masks with "), "{text}");
+    let text = Check::new(&path, Some(254)).unwrap().text().join("\n");
+    assert!(!text.contains("graph"), "{text}");
+}
+
+#[test]
 fn an_exact_study_says_that_there_is_no_guarantee_and_what_is_read() {
     let (_dir, path) = study("mode = \"exact\"", 400);
     let check = Check::new(&path, Some(9)).unwrap();

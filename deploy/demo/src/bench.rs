@@ -17,6 +17,7 @@ use anyhow::{Context as _, ensure};
 use clap::Parser;
 use flashlight_node::enroll::Membership;
 use flashlight_proto::release::{Outcome, verify_folder};
+use flashlight_proto::secagg::COMPLETE_MAX;
 use tokio::runtime::Runtime;
 
 use crate::network::{Network, role};
@@ -25,6 +26,7 @@ mod micro;
 mod nodes;
 mod noise;
 mod setting;
+mod sparse;
 mod table;
 
 use setting::{CELLS, MAX_DROPPED, Setting, district, sums};
@@ -43,15 +45,24 @@ const STEPS: [&str; 7] =
     about = "Times a secure sum of 100,000 cells over gRPC and mutual TLS on loopback"
 )]
 struct Cli {
-    /// Districts, 8 to 254
-    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u16).range(8..=254))]
-    nodes: u16,
+    /// Districts: 8 to 254 [default: 60], or 255 to 1000 with --sparse [default: 1000]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(8..=1000))]
+    nodes: Option<u16>,
     /// How often each case is run
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=100))]
     repeat: u16,
     /// Time the steps of the protocol alone, without a network, instead
     #[arg(long)]
     micro: bool,
+    /// Time a round of more than 254 nodes on the sparse graph, in memory, instead
+    #[arg(long, conflicts_with = "micro")]
+    sparse: bool,
+    /// With --sparse: districts that may be lost once they have masked, and are
+    #[arg(long, default_value_t = 20, requires = "sparse")]
+    dropped: u16,
+    /// With --sparse: districts that may collude
+    #[arg(long, default_value_t = 10, requires = "sparse")]
+    colluding: u16,
 }
 
 /// Runs a role when re-executed as one, else the bench.
@@ -68,7 +79,13 @@ pub fn main() -> ExitCode {
             return ExitCode::from(if failed { 2 } else { 0 });
         }
     };
-    let result = if cli.micro { micro::run() } else { bench(&cli) };
+    let result = if cli.micro {
+        micro::run()
+    } else if cli.sparse {
+        sparse::run(usize::from(cli.nodes.unwrap_or(1000)), usize::from(cli.dropped), cli.colluding)
+    } else {
+        bench(&cli)
+    };
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -114,8 +131,10 @@ struct Bench {
 
 fn bench(cli: &Cli) -> anyhow::Result<()> {
     ensure!(cfg!(debug_assertions), "nodes are lost by a pause that only debug builds have");
+    let nodes = usize::from(cli.nodes.unwrap_or(60));
+    ensure!(nodes <= usize::from(COMPLETE_MAX), "more than {COMPLETE_MAX} nodes need --sparse");
     let out = tempfile::tempdir().context("cannot make a folder for the bench")?;
-    let mut bench = Bench::new(out.path(), usize::from(cli.nodes))?;
+    let mut bench = Bench::new(out.path(), nodes)?;
     let mut measured = Vec::new();
     for lost in [0, MAX_DROPPED] {
         for _ in 0..cli.repeat {

@@ -27,7 +27,7 @@ use super::{
 };
 use crate::{
     canonical::{Digest, Transcript},
-    contribution::MAX_WORD,
+    contribution::max_word_bits,
     identity::DistrictId,
     layout::{Carried, Layout, NoiseBlock, NoiseBlocks, Part, Question},
     schools::SchoolTable,
@@ -314,7 +314,7 @@ impl NoisePlan {
             }
             let most = districts.iter().map(|district| self.bound_of(&plan.block, district)).max();
             let most = up(most.unwrap_or(0)) * units + NOISE_SDS * plan.scale;
-            if most > up(u128::from(MAX_WORD)) {
+            if most > up(1_u128 << max_word_bits(self.sizes.n)) {
                 return Err(NoiseError::Overflow { block: plan.block.name() });
             }
         }

@@ -225,8 +225,8 @@ fn a_roster_of_a_thousand_and_one_is_refused() {
         });
         Roster::new(1, secret(1).public(), members.collect())
     };
-    assert!(many(1000).unwrap().to_text().len() < ROSTER_TEXT_MAX);
-    assert_eq!(many(1001), Err(RosterError::TooLarge));
+    assert!(many(2000).unwrap().to_text().len() < ROSTER_TEXT_MAX);
+    assert_eq!(many(2001), Err(RosterError::TooLarge));
 }
 
 #[test]

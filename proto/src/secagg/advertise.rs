@@ -1,5 +1,5 @@
-//! Step 0, advertise: each node shows two fresh X25519 keys and a commitment to its mask seed,
-//! signed with its roster key.
+//! Step 0, advertise: each node shows two fresh X25519 keys and a commitment to its mask seed, on
+//! the sparse graph also one to its part of the order, signed with its roster key.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,9 +13,10 @@ use crate::identity::{DistrictId, IdentitySecret, Signature};
 
 use super::check_set;
 use super::error::{Abort, Reason, Reject, Step};
-use super::kdf;
-use super::share::CollectSeals;
+use super::graph::{Graph, GraphRule};
+use super::share::{CollectSeals, Keys};
 use super::terms::Terms;
+use super::{kdf, order};
 
 /// How far a node's journal has come when it advertises.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +38,8 @@ pub struct Advertisement {
     pub mask_key: [u8; 32],
     /// H(b_u): commits to the seed of the node's own mask.
     pub seed_commitment: Digest,
+    /// H(r_u): commits to the node's part of the order; on the sparse graph, and only there.
+    pub order_commitment: Option<Digest>,
     /// Of the node's journal: a rolled-back ledger shows.
     pub ledger: LedgerHead,
     /// By the identity key, over all of the above and the context.
@@ -45,25 +48,36 @@ pub struct Advertisement {
 
 impl Advertisement {
     fn digest(&self, ctx: &Digest) -> Digest {
-        Transcript::new("flashlight/secagg/v1/advertise")
-            .bytes(ctx.as_bytes())
+        let start = Transcript::new("flashlight/secagg/v1/advertise").bytes(ctx.as_bytes());
+        self.fields(start).finish()
+    }
+
+    /// All that is signed, after the context.
+    pub(super) fn fields(&self, transcript: Transcript) -> Transcript {
+        let transcript = transcript
             .bytes(self.district.as_ref())
             .bytes(&self.seal_key)
             .bytes(&self.mask_key)
             .bytes(self.seed_commitment.as_bytes())
             .u64(self.ledger.entries)
-            .bytes(self.ledger.digest.as_bytes())
-            .finish()
+            .bytes(self.ledger.digest.as_bytes());
+        match &self.order_commitment {
+            None => transcript,
+            Some(commitment) => transcript.bytes(commitment.as_bytes()),
+        }
     }
 
-    /// Checks membership, signature under the round's roster key, and that neither key is of low
-    /// order. The coordinator checks the last too: a district that advertises a low-order
+    /// Checks membership, signature under the round's roster key, that there is a commitment to an
+    /// order if the graph has one, and that neither key is of low order. The coordinator checks the last too: a district that advertises a low-order
     /// key is refused alone, and does not make every other node leave.
     pub(super) fn verify(&self, terms: &Terms, ctx: &Digest) -> Result<(), Reason> {
         let key = terms.key_of(&self.district).ok_or(Reason::Stranger)?;
         key.verify(&self.digest(ctx), &self.signature).map_err(|_| Reason::Signature)?;
         if [&self.seal_key, &self.mask_key].into_iter().any(kdf::is_low_order) {
             return Err(Reason::WeakKey);
+        }
+        if self.order_commitment.is_some() != terms.graph.is_sparse() {
+            return Err(Reason::OrderCommitment);
         }
         Ok(())
     }
@@ -83,6 +97,8 @@ pub(super) struct Secrets {
     pub(super) seal: StaticSecret,
     pub(super) mask: StaticSecret,
     pub(super) seed: Zeroizing<[u8; 32]>,
+    /// r_u, until it is opened; on the sparse graph.
+    pub(super) order: Option<Zeroizing<[u8; 32]>>,
 }
 
 /// What every node state knows.
@@ -91,6 +107,108 @@ pub(super) struct Own {
     pub(super) ctx: Digest,
     pub(super) me: DistrictId,
     pub(super) secrets: Secrets,
+}
+
+/// What every node state knows once U₁ and the graph are fixed.
+pub(super) struct Joined {
+    pub(super) own: Own,
+    pub(super) keys: Keys,
+    pub(super) graph: Graph,
+}
+
+impl Joined {
+    /// Whether this node shares secrets and a mask with `peer`.
+    pub(super) fn is_neighbour(&self, peer: &DistrictId) -> bool {
+        let index = |one| self.own.terms.index_of(one);
+        match (index(&self.own.me), index(peer)) {
+            (Some(me), Some(peer)) => self.graph.are_neighbours(me, peer),
+            _ => false,
+        }
+    }
+
+    /// The x of this node's shares of a peer's secrets.
+    pub(super) fn x_from(&self, dealer: &DistrictId) -> Option<u8> {
+        let me = self.own.terms.index_of(&self.own.me)?;
+        self.graph.x_of(self.own.terms.index_of(dealer)?, me)
+    }
+
+    /// Checks that a set holds enough of this node's neighbours.
+    pub(super) fn check_neighbours(&self, set: &[DistrictId]) -> Result<(), Reason> {
+        let me = self.own.terms.index_of(&self.own.me).ok_or(Reason::SelfMissing)?;
+        self.graph.check_neighbours(me, &self.own.terms.flags(set))
+    }
+}
+
+/// What every coordinator state knows once U₁ and the graph are fixed.
+pub(super) struct Round {
+    pub(super) terms: Arc<Terms>,
+    pub(super) ctx: Digest,
+    pub(super) keys: Keys,
+    pub(super) graph: Graph,
+}
+
+impl Round {
+    /// Who of U₁ holds shares of a district's secrets, ascending.
+    pub(super) fn holders(&self, dealer: &DistrictId) -> impl Iterator<Item = &DistrictId> {
+        let index = self.terms.index_of(dealer);
+        let holders = index.map(|index| self.graph.holders(index)).unwrap_or_default();
+        holders
+            .into_iter()
+            .map(|holder| &self.terms.parties[holder].district)
+            .filter(|holder| self.keys.contains_key(*holder))
+    }
+
+    /// The x of the share that `holder` has of a secret of `dealer`.
+    pub(super) fn x_of(&self, dealer: &DistrictId, holder: &DistrictId) -> Option<u8> {
+        self.graph.x_of(self.terms.index_of(dealer)?, self.terms.index_of(holder)?)
+    }
+
+    /// Checks that the secrets of all of `owners` can be opened by `set`, and that it holds the
+    /// graph together.
+    pub(super) fn check_graph(
+        &self,
+        owners: &[DistrictId],
+        set: &[DistrictId],
+    ) -> Result<(), (Option<DistrictId>, Reason)> {
+        let flags = self.terms.flags(set);
+        for owner in owners {
+            let Some(index) = self.terms.index_of(owner) else { continue };
+            self.graph
+                .check_neighbours(index, &flags)
+                .map_err(|reason| (Some(owner.clone()), reason))?;
+        }
+        self.graph.check_windows(&flags).map_err(|reason| (None, reason))
+    }
+}
+
+/// Checks every key of U₁ as the coordinator shows it, and this node's own.
+pub(super) fn check_keys(
+    own: &Own,
+    ours: &Advertisement,
+    advertisements: Vec<Advertisement>,
+    step: Step,
+) -> Result<Keys, Abort> {
+    let abort = |party: Option<&DistrictId>, reason| Abort::new(step, party, reason);
+    let need = usize::from(own.terms.cohort.m);
+    let got = advertisements.len();
+    if got < need {
+        return Err(abort(None, Reason::TooFew { got, need }));
+    }
+    let names: Vec<DistrictId> = advertisements.iter().map(|ad| ad.district.clone()).collect();
+    check_set(&names, |district| own.terms.index_of(district).is_some())
+        .map_err(|(party, reason)| abort(party.as_ref(), reason))?;
+    let keys: Keys = advertisements.into_iter().map(|ad| (ad.district.clone(), ad)).collect();
+    match keys.get(&own.me) {
+        None => return Err(abort(None, Reason::SelfMissing)),
+        Some(shown) if shown != ours => return Err(abort(None, Reason::SelfChanged)),
+        Some(_) => {}
+    }
+    for (district, advertisement) in &keys {
+        advertisement
+            .verify(&own.terms, &own.ctx)
+            .map_err(|reason| abort(Some(district), reason))?;
+    }
+    Ok(keys)
 }
 
 /// Node: keys are out, the others' are awaited.
@@ -121,16 +239,23 @@ pub fn advertise<R: CryptoRng>(
     let ctx = terms.ctx();
     let mut seed = Zeroizing::new([0; 32]);
     rng.fill_bytes(&mut seed[..]);
-    let secrets = Secrets {
+    let mut secrets = Secrets {
         seal: StaticSecret::random_from_rng(rng),
         mask: StaticSecret::random_from_rng(rng),
         seed,
+        order: None,
     };
+    if terms.graph.is_sparse() {
+        let mut random = Zeroizing::new([0; 32]);
+        rng.fill_bytes(&mut random[..]);
+        secrets.order = Some(random);
+    }
     let mut ours = Advertisement {
         district: me.clone(),
         seal_key: PublicKey::from(&secrets.seal).to_bytes(),
         mask_key: PublicKey::from(&secrets.mask).to_bytes(),
         seed_commitment: commit(&secrets.seed, &ctx, me),
+        order_commitment: secrets.order.as_ref().map(|random| order::commit(random, &ctx, me)),
         ledger,
         signature: identity.sign(&ctx),
     };
@@ -141,9 +266,9 @@ pub fn advertise<R: CryptoRng>(
 
 /// Coordinator: collects advertisements.
 pub struct CollectKeys {
-    terms: Arc<Terms>,
-    ctx: Digest,
-    got: BTreeMap<DistrictId, Advertisement>,
+    pub(super) terms: Arc<Terms>,
+    pub(super) ctx: Digest,
+    pub(super) got: BTreeMap<DistrictId, Advertisement>,
 }
 
 impl CollectKeys {
@@ -177,17 +302,27 @@ impl CollectKeys {
         self.got.keys().cloned().collect()
     }
 
-    /// Ends the step: U₁ is whoever advertised.
+    pub(super) fn check_enough(&self) -> Result<(), Abort> {
+        let (got, need) = (self.got.len(), usize::from(self.terms.cohort.m));
+        if got < need {
+            return Err(Abort::new(Step::Advertise, None, Reason::TooFew { got, need }));
+        }
+        Ok(())
+    }
+
+    /// Ends the step on the complete graph: U₁ is whoever advertised. On the sparse graph
+    /// [`Self::freeze`] does.
     ///
     /// # Errors
-    /// [`Reason::TooFew`] when fewer than m did.
+    /// [`Reason::TooFew`] when fewer than m did; [`Reason::OrderStep`] on the sparse graph.
     pub fn close(self) -> Result<(CollectSeals, Vec<Advertisement>), Abort> {
-        let need = usize::from(self.terms.cohort.m);
-        if self.got.len() < need {
-            let reason = Reason::TooFew { got: self.got.len(), need };
-            return Err(Abort::new(Step::Advertise, None, reason));
+        if self.terms.graph != GraphRule::Complete {
+            return Err(Abort::new(Step::Advertise, None, Reason::OrderStep));
         }
+        self.check_enough()?;
         let advertisements: Vec<Advertisement> = self.got.values().cloned().collect();
-        Ok((CollectSeals::new(self.terms, self.ctx, self.got), advertisements))
+        let Self { terms, ctx, got: keys } = self;
+        let graph = Graph::complete(terms.parties.len(), terms.cohort.t);
+        Ok((CollectSeals::new(Round { terms, ctx, keys, graph }), advertisements))
     }
 }

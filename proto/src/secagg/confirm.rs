@@ -2,17 +2,15 @@
 //! different survivors to different districts cannot gather enough signatures to open anything.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use crate::canonical::{Digest, Transcript};
 use crate::identity::{DistrictId, IdentityKey, IdentitySecret, Signature};
 
-use super::advertise::Own;
+use super::advertise::{Joined, Round};
 use super::check_set;
 use super::error::{Abort, Reason, Reject, Step};
 use super::mask::ExpectSurvivors;
 use super::share::{Held, Keys};
-use super::terms::Terms;
 use super::unmask::CollectUnmask;
 
 /// U₁ (with its keys), U₂ and U₃ of a round.
@@ -26,14 +24,8 @@ pub(super) struct Sets {
 impl Sets {
     pub(super) fn new(keys: &Keys, sharers: Vec<DistrictId>, survivors: Vec<DistrictId>) -> Self {
         let mut transcript = Transcript::new("flashlight/secagg/v1/keys").u64(keys.len() as u64);
-        for (district, advertisement) in keys {
-            transcript = transcript
-                .bytes(district.as_ref())
-                .bytes(&advertisement.seal_key)
-                .bytes(&advertisement.mask_key)
-                .bytes(advertisement.seed_commitment.as_bytes())
-                .u64(advertisement.ledger.entries)
-                .bytes(advertisement.ledger.digest.as_bytes());
+        for advertisement in keys.values() {
+            transcript = advertisement.fields(transcript);
         }
         Self { keys: transcript.finish(), sharers, survivors }
     }
@@ -64,7 +56,7 @@ pub struct Confirmation {
 
 /// Node: has signed the sets; the others' signatures are awaited.
 pub struct ExpectConfirmations {
-    pub(super) own: Own,
+    pub(super) joined: Joined,
     pub(super) held: BTreeMap<DistrictId, Held>,
     pub(super) sets: Sets,
 }
@@ -75,13 +67,15 @@ impl ExpectSurvivors {
     /// The caller records U₃ durably before the signature leaves.
     ///
     /// # Errors
-    /// [`Abort`] when U₃ is not a subset of U₂ with this node in it and |U₃| ≥ m.
+    /// [`Abort`] when U₃ is not a subset of U₂ with this node in it and |U₃| ≥ m; on the sparse
+    /// graph also when t_nb neighbours are not in it, or a run of the order holds too few of it.
     pub fn confirm(
         self,
         survivors: Vec<DistrictId>,
         identity: &IdentitySecret,
     ) -> Result<(ExpectConfirmations, Signature), Abort> {
-        let Self { own, keys, held, sharers } = self;
+        let Self { joined, held, sharers } = self;
+        let own = &joined.own;
         let need = usize::from(own.terms.cohort.m);
         let got = survivors.len();
         if got < need {
@@ -92,34 +86,38 @@ impl ExpectSurvivors {
         if survivors.binary_search(&own.me).is_err() {
             return Err(Abort::new(Step::Confirm, None, Reason::SelfMissing));
         }
-        let sets = Sets::new(&keys, sharers, survivors);
+        joined
+            .check_neighbours(&survivors)
+            .and_then(|()| joined.graph.check_windows(&own.terms.flags(&survivors)))
+            .map_err(|reason| Abort::new(Step::Confirm, None, reason))?;
+        let sets = Sets::new(&joined.keys, sharers, survivors);
         let signature = identity.sign(&sets.digest(&own.ctx));
-        Ok((ExpectConfirmations { own, held, sets }, signature))
+        Ok((ExpectConfirmations { joined, held, sets }, signature))
     }
 }
 
-/// Counts valid signatures of distinct survivors on exactly these sets.
+/// Counts valid signatures of distinct survivors on exactly these sets; on the sparse graph the
+/// signers alone must hold it together: U₃ may have members who were shown other sets.
 ///
 /// # Errors
 /// The first district out of order, outside U₃ or with a bad signature.
 pub(super) fn verify_confirmations(
-    terms: &Terms,
-    ctx: &Digest,
+    Joined { own, graph, .. }: &Joined,
     sets: &Sets,
     confirmations: &[Confirmation],
 ) -> Result<(), (Option<DistrictId>, Reason)> {
     let names: Vec<DistrictId> = confirmations.iter().map(|one| one.district.clone()).collect();
     check_set(&names, |district| sets.survivors.binary_search(district).is_ok())?;
-    let digest = sets.digest(ctx);
+    let digest = sets.digest(&own.ctx);
     for one in confirmations {
-        verify_one(terms.key_of(&one.district), &digest, &one.signature)
+        verify_one(own.terms.key_of(&one.district), &digest, &one.signature)
             .map_err(|reason| (Some(one.district.clone()), reason))?;
     }
-    let need = usize::from(terms.cohort.t);
+    let need = usize::from(own.terms.cohort.t);
     if confirmations.len() < need {
         return Err((None, Reason::Confirmations { got: confirmations.len(), need }));
     }
-    Ok(())
+    graph.check_windows(&own.terms.flags(&names)).map_err(|reason| (None, reason))
 }
 
 fn verify_one(
@@ -132,9 +130,7 @@ fn verify_one(
 
 /// Coordinator: collects signatures on the sets.
 pub struct CollectConfirmations {
-    terms: Arc<Terms>,
-    ctx: Digest,
-    keys: Keys,
+    round: Round,
     sets: Sets,
     digest: Digest,
     sum: Vec<u64>,
@@ -142,15 +138,9 @@ pub struct CollectConfirmations {
 }
 
 impl CollectConfirmations {
-    pub(super) fn new(
-        terms: Arc<Terms>,
-        ctx: Digest,
-        keys: Keys,
-        sets: Sets,
-        sum: Vec<u64>,
-    ) -> Self {
-        let digest = sets.digest(&ctx);
-        Self { terms, ctx, keys, sets, digest, sum, got: BTreeMap::new() }
+    pub(super) fn new(round: Round, sets: Sets, sum: Vec<u64>) -> Self {
+        let digest = sets.digest(&round.ctx);
+        Self { round, sets, digest, sum, got: BTreeMap::new() }
     }
 
     /// Takes one signature.
@@ -165,7 +155,7 @@ impl CollectConfirmations {
         if self.got.contains_key(from) {
             return Err(reject(Reason::Duplicate));
         }
-        verify_one(self.terms.key_of(from), &self.digest, &signature).map_err(reject)?;
+        verify_one(self.round.terms.key_of(from), &self.digest, &signature).map_err(reject)?;
         self.got.insert(from.clone(), signature);
         Ok(())
     }
@@ -179,13 +169,19 @@ impl CollectConfirmations {
     /// Ends the step: the signatures every survivor will check before it opens anything.
     ///
     /// # Errors
-    /// [`Reason::Confirmations`] when fewer than t signed.
+    /// [`Reason::Confirmations`] when fewer than t signed; on the sparse graph [`Reason::Window`]
+    /// when the signers do not hold it together.
     pub fn close(self) -> Result<(CollectUnmask, Vec<Confirmation>), Abort> {
-        let need = usize::from(self.terms.cohort.t);
+        let need = usize::from(self.round.terms.cohort.t);
         if self.got.len() < need {
             let reason = Reason::Confirmations { got: self.got.len(), need };
             return Err(Abort::new(Step::Confirm, None, reason));
         }
+        let signers = self.round.terms.flags(&self.have());
+        self.round
+            .graph
+            .check_windows(&signers)
+            .map_err(|reason| Abort::new(Step::Confirm, None, reason))?;
         let confirmations = self
             .got
             .iter()
@@ -194,7 +190,7 @@ impl CollectConfirmations {
                 signature: *signature,
             })
             .collect();
-        let next = CollectUnmask::new(self.terms, self.ctx, self.keys, self.sets, self.sum);
+        let next = CollectUnmask::new(self.round, self.sets, self.sum);
         Ok((next, confirmations))
     }
 }

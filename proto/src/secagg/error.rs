@@ -9,6 +9,8 @@ use crate::identity::DistrictId;
 pub enum Step {
     /// Step 0: fresh keys.
     Advertise,
+    /// Between 0 and 1, on the sparse graph: what the order is made of.
+    Order,
     /// Step 1: sealed Shamir shares.
     Share,
     /// Step 2: the masked vector.
@@ -25,6 +27,7 @@ impl Step {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Advertise => "advertise",
+            Self::Order => "order",
             Self::Share => "share",
             Self::Mask => "mask",
             Self::Confirm => "confirm",
@@ -124,6 +127,49 @@ pub enum Reason {
     /// The secret could not be split: threshold or size out of range.
     #[error("the secret could not be split")]
     Split,
+    /// An order is to be opened, or not to be, on this round's graph.
+    #[error("the round's graph is another: the order has to be opened first, or there is none")]
+    OrderStep,
+    /// A part of the order is missing, unexpected, or not what was committed to.
+    #[error("did not commit to an order as the graph asks, or opened something else")]
+    OrderCommitment,
+    /// A member of U₁ did not open its part of the order.
+    #[error("did not open its part of the order")]
+    OrderUnopened,
+    /// The node opened its part of the order too often without coming to *mask*.
+    #[error(
+        "this node opened its part of the order {most} times without a round coming to mask; a hub \
+         could look for an order it likes: ask why its rounds fail, then restart the node"
+    )]
+    OrderRestarts {
+        /// The most there may be.
+        most: u8,
+    },
+    /// Fewer of a district's neighbours are in a set than open its secrets.
+    #[error("only {got} neighbours are left, {need} are needed to open its secrets")]
+    Neighbours {
+        /// Neighbours in the set.
+        got: usize,
+        /// The threshold `t_nb`.
+        need: usize,
+    },
+    /// A run of the order holds too few of a set.
+    #[error(
+        "a run of the order holds only {got} districts, {need} are needed, or the graph might fall \
+         apart; run the study again"
+    )]
+    Window {
+        /// Districts in the run.
+        got: usize,
+        /// The least, w.
+        need: usize,
+    },
+    /// A word beyond what so many districts can add up.
+    #[error("a word is beyond 2^{bits} and might wrap when summed over so many districts")]
+    WordTooLarge {
+        /// The limit's power of two.
+        bits: u32,
+    },
     /// This node is not in the cohort, or its key is not the roster's.
     #[error("this node's identity key is not the roster's")]
     NotMine,
@@ -152,6 +198,13 @@ impl Reason {
             Self::Unrecoverable { .. } => "unrecoverable",
             Self::ControlCell => "control_cell",
             Self::Split => "split",
+            Self::OrderStep => "order_step",
+            Self::OrderCommitment => "order_commitment",
+            Self::OrderUnopened => "order_unopened",
+            Self::OrderRestarts { .. } => "order_restarts",
+            Self::Neighbours { .. } => "neighbours",
+            Self::Window { .. } => "window",
+            Self::WordTooLarge { .. } => "contribution_too_large",
             Self::NotMine => "not_mine",
         }
     }

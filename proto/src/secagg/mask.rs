@@ -1,22 +1,20 @@
-//! Step 2, mask: each node hides its contribution under its own mask and one mask per peer; the
+//! Step 2, mask: each node hides its contribution under its own mask and one mask per neighbour; the
 //! coordinator adds the masked vectors as they come.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::sync::Arc;
 
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::canonical::Digest;
-use crate::contribution::Contribution;
+use crate::contribution::{Contribution, max_word_bits};
 use crate::identity::DistrictId;
 
-use super::advertise::Own;
+use super::advertise::{Joined, Round};
 use super::check_set;
 use super::confirm::CollectConfirmations;
 use super::error::{Abort, Reason, Reject, Step};
-use super::share::{ExpectSharers, Held, Keys};
-use super::terms::Terms;
+use super::share::{ExpectSharers, Held};
 use super::{kdf, prg};
 
 /// Words in a chunk, the last of them the control word: 128 KiB.
@@ -95,8 +93,7 @@ impl fmt::Debug for MaskedInput {
 
 /// Node: has masked; U₃ is awaited.
 pub struct ExpectSurvivors {
-    pub(super) own: Own,
-    pub(super) keys: Keys,
+    pub(super) joined: Joined,
     pub(super) held: BTreeMap<DistrictId, Held>,
     pub(super) sharers: Vec<DistrictId>,
 }
@@ -107,7 +104,7 @@ impl ExpectSharers {
     /// # Errors
     /// As [`Self::mask`], but for the contribution.
     pub fn check(&self, sharers: &[DistrictId]) -> Result<(), Abort> {
-        check_sharers(&self.own, &self.held, sharers)
+        check_sharers(&self.joined, &self.held, sharers)
     }
 
     /// Step 2, node side (PROTOCOL.md §4.2): hides `ours` under this round's masks.
@@ -116,23 +113,29 @@ impl ExpectSharers {
     /// made the ledger entry durable before the result leaves.
     ///
     /// # Errors
-    /// [`Abort`] when |U₂| < m, this node is not in U₂, somebody in U₂ did not open here, or the
-    /// contribution does not fit the layout.
+    /// [`Abort`] when |U₂| < m, this node or (on the sparse graph) t_nb of its neighbours are not in
+    /// U₂, a neighbour in U₂ did not open here, or the contribution does not fit the layout or the
+    /// number of districts.
     pub fn mask(
         self,
         sharers: &[DistrictId],
         ours: Contribution,
     ) -> Result<(ExpectSurvivors, MaskedInput), Abort> {
-        let Self { own, keys, held } = self;
-        check_sharers(&own, &held, sharers)?;
+        let Self { joined, held } = self;
+        check_sharers(&joined, &held, sharers)?;
+        let Joined { own, keys, .. } = &joined;
         if ours.layout() != own.terms.layout || ours.len() != own.terms.words {
             return Err(Abort::new(Step::Mask, Some(&own.me), Reason::Layout));
+        }
+        let bits = max_word_bits(own.terms.cohort.n);
+        if !ours.is_within(bits) {
+            return Err(Abort::new(Step::Mask, Some(&own.me), Reason::WordTooLarge { bits }));
         }
         let cells = ours.into_words();
         let mut words = with_control(&cells);
         drop(cells);
         prg::add(&own.secrets.seed, &mut words);
-        for peer in sharers.iter().filter(|peer| **peer != own.me) {
+        for peer in sharers.iter().filter(|peer| joined.is_neighbour(peer)) {
             let abort = |reason| Abort::new(Step::Mask, Some(peer), reason);
             let key = pair_key(&own.secrets.mask, &keys[peer].mask_key, &own.ctx, &own.me, peer)
                 .map_err(abort)?;
@@ -144,28 +147,35 @@ impl ExpectSharers {
         }
         let masked = MaskedInput(std::mem::take(&mut *words));
         let sharers = sharers.to_vec();
-        Ok((ExpectSurvivors { own, keys, held, sharers }, masked))
+        Ok((ExpectSurvivors { joined, held, sharers }, masked))
     }
 }
 
 fn check_sharers(
-    own: &Own,
+    joined: &Joined,
     held: &BTreeMap<DistrictId, Held>,
     sharers: &[DistrictId],
 ) -> Result<(), Abort> {
+    let own = &joined.own;
     let need = usize::from(own.terms.cohort.m);
     let got = sharers.len();
     if got < need {
         return Err(Abort::new(Step::Mask, None, Reason::TooFew { got, need }));
     }
-    check_set(sharers, |district| held.contains_key(district)).map_err(|(party, reason)| {
+    let is_open = |peer: &DistrictId| {
+        let far = *peer == own.me || !joined.is_neighbour(peer);
+        held.contains_key(peer) || (far && joined.keys.contains_key(peer))
+    };
+    check_set(sharers, is_open).map_err(|(party, reason)| {
         let reason = if reason == Reason::Stranger { Reason::SealUnopened } else { reason };
         Abort::new(Step::Mask, party.as_ref(), reason)
     })?;
     if !sharers.contains(&own.me) {
         return Err(Abort::new(Step::Mask, None, Reason::SelfMissing));
     }
-    Ok(())
+    // Without this a coordinator could show a node a U₂ without its honest neighbours, and open its
+    // own mask through those same neighbours.
+    joined.check_neighbours(sharers).map_err(|reason| Abort::new(Step::Mask, None, reason))
 }
 
 /// The key of the mask between two districts; the same from both sides.
@@ -225,23 +235,16 @@ impl Drop for Staging {
 
 /// Coordinator: adds masked vectors. Memory: one vector, and one per upload in flight.
 pub struct CollectMasked {
-    terms: Arc<Terms>,
-    ctx: Digest,
-    keys: Keys,
+    round: Round,
     sharers: Vec<DistrictId>,
     sum: Vec<u64>,
     got: BTreeSet<DistrictId>,
 }
 
 impl CollectMasked {
-    pub(super) fn new(
-        terms: Arc<Terms>,
-        ctx: Digest,
-        keys: Keys,
-        sharers: Vec<DistrictId>,
-    ) -> Self {
-        let sum = vec![0; words_of(terms.words)];
-        Self { terms, ctx, keys, sharers, sum, got: BTreeSet::new() }
+    pub(super) fn new(round: Round, sharers: Vec<DistrictId>) -> Self {
+        let sum = vec![0; words_of(round.terms.words)];
+        Self { round, sharers, sum, got: BTreeSet::new() }
     }
 
     /// Opens an upload.
@@ -257,7 +260,7 @@ impl CollectMasked {
         }
         let want = self.sum.len();
         let words = Vec::with_capacity(want);
-        Ok(Staging { ctx: self.ctx, from: from.clone(), words, want, next: 0 })
+        Ok(Staging { ctx: self.round.ctx, from: from.clone(), words, want, next: 0 })
     }
 
     /// Adds a whole upload to the sum.
@@ -267,14 +270,14 @@ impl CollectMasked {
     /// already in the sum.
     pub fn accept(&mut self, upload: &Staging) -> Result<(), Reject> {
         let from = &upload.from;
-        if upload.ctx != self.ctx {
+        if upload.ctx != self.round.ctx {
             return Err(Reject::new(Step::Mask, Some(from), Reason::Stranger));
         }
         if self.got.contains(from) {
             return Err(Reject::new(Step::Mask, Some(from), Reason::Duplicate));
         }
         if !upload.is_complete() {
-            let want = u32::try_from(chunks_of(self.terms.words)).unwrap_or(u32::MAX);
+            let want = u32::try_from(chunks_of(self.round.terms.words)).unwrap_or(u32::MAX);
             let reason = Reason::Truncated { got: upload.next, want };
             return Err(Reject::new(Step::Mask, Some(from), reason));
         }
@@ -294,16 +297,21 @@ impl CollectMasked {
     /// Ends the step: U₃ is whoever's vector is in the sum.
     ///
     /// # Errors
-    /// [`Reason::TooFew`] when fewer than m are.
+    /// [`Reason::TooFew`] when fewer than m are. On the sparse graph [`Reason::Neighbours`] when
+    /// somebody's secrets could not be opened, and [`Reason::Window`] when the graph might fall
+    /// apart: no node would confirm such survivors.
     pub fn close(self) -> Result<(CollectConfirmations, Vec<DistrictId>), Abort> {
-        let need = usize::from(self.terms.cohort.m);
+        let need = usize::from(self.round.terms.cohort.m);
         if self.got.len() < need {
             let reason = Reason::TooFew { got: self.got.len(), need };
             return Err(Abort::new(Step::Mask, None, reason));
         }
         let survivors: Vec<DistrictId> = self.got.into_iter().collect();
-        let sets = super::confirm::Sets::new(&self.keys, self.sharers, survivors.clone());
-        let next = CollectConfirmations::new(self.terms, self.ctx, self.keys, sets, self.sum);
+        self.round
+            .check_graph(&self.sharers, &survivors)
+            .map_err(|(party, reason)| Abort::new(Step::Mask, party.as_ref(), reason))?;
+        let sets = super::confirm::Sets::new(&self.round.keys, self.sharers, survivors.clone());
+        let next = CollectConfirmations::new(self.round, sets, self.sum);
         Ok((next, survivors))
     }
 }

@@ -1,6 +1,7 @@
 //! Shamir shares over GF(256) of the two 32-byte secrets of a round (vsss-rs, constant time).
 //!
-//! A share is 33 bytes: x, the holder's place in the cohort from 1, then one byte per secret byte.
+//! A share is 33 bytes: x, the holder's place from 1 (in the cohort, or among the dealer's neighbours
+//! on the sparse graph), then one byte per secret byte.
 
 use std::fmt;
 
@@ -42,7 +43,7 @@ impl Share {
         &self.0[..]
     }
 
-    /// The holder's place in the cohort, from 1.
+    /// The holder's place, from 1.
     #[must_use]
     pub fn x(&self) -> u8 {
         self.0[0]

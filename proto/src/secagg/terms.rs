@@ -14,7 +14,10 @@ use crate::layout::Layout;
 use crate::schools::SchoolTable;
 use crate::study::{CohortSizes, MAX_DISTRICTS, Mode, Study, StudyError};
 
-/// Most districts in one round on the complete graph: a Shamir share's x is one byte, not 0.
+use super::graph::GraphRule;
+use super::sparse_plan::SparseError;
+
+/// Most districts in one round.
 pub const MAX_NODES: usize = MAX_DISTRICTS as usize;
 
 /// A round's id: 16 random bytes, never used twice.
@@ -101,6 +104,8 @@ pub struct Terms {
     pub words: usize,
     /// The noise every party adds; none in `exact`.
     pub noise: Option<Arc<NoisePlan>>,
+    /// Who shares and masks with whom: [`GraphRule::of`] the cohort.
+    pub graph: GraphRule,
 }
 
 /// A study and a choice that make no round.
@@ -113,6 +118,9 @@ pub enum TermsError {
     /// There is no noise plan for it.
     #[error("the noise cannot be planned")]
     Noise(#[source] NoiseError),
+    /// There is no safe graph for so many.
+    #[error("there is no safe graph for this cohort")]
+    Graph(#[source] SparseError),
 }
 
 impl TermsError {
@@ -122,6 +130,7 @@ impl TermsError {
         match self {
             Self::Cohort(error) => error.code(),
             Self::Noise(error) => error.code(),
+            Self::Graph(error) => error.code(),
         }
     }
 }
@@ -154,7 +163,7 @@ impl Terms {
     ///
     /// # Errors
     /// [`TermsError`] when the study's numbers and this cohort do not fit together, or there is no
-    /// noise plan for them.
+    /// noise plan or no safe graph for them.
     pub fn of_study(
         study: &Study,
         schools: &SchoolTable,
@@ -164,6 +173,7 @@ impl Terms {
         let n = u16::try_from(chosen.parties.len()).unwrap_or(u16::MAX);
         let cohort = study.cohort.round(n, chosen.max_dropped, chosen.quorum);
         let cohort = cohort.map_err(TermsError::Cohort)?;
+        let graph = GraphRule::of(cohort).map_err(TermsError::Graph)?;
         let noise = match study.mode {
             Mode::Exact => None,
             Mode::Dp => {
@@ -189,6 +199,7 @@ impl Terms {
             cohort,
             words: layout.words(),
             noise,
+            graph,
         })
     }
 
@@ -196,7 +207,7 @@ impl Terms {
     #[must_use]
     pub fn ctx(&self) -> Digest {
         let numbers = self.cohort;
-        Transcript::new("flashlight/secagg/v1")
+        let all = Transcript::new("flashlight/secagg/v1")
             .bytes(self.mode.as_str().as_bytes())
             .bytes(self.round_id.as_bytes())
             .u64(self.round_number)
@@ -215,8 +226,13 @@ impl Terms {
             .list(
                 [numbers.n, numbers.m, numbers.t, numbers.c].iter().map(|size| size.to_le_bytes()),
             )
-            .u64(self.words as u64)
-            .finish()
+            .u64(self.words as u64);
+        match self.graph {
+            GraphRule::Complete => all.finish(),
+            GraphRule::Sparse(plan) => {
+                all.bytes(&[plan.neighbours, plan.threshold, plan.window]).finish()
+            }
+        }
     }
 
     /// A party's place in the order, from 0.
@@ -224,9 +240,13 @@ impl Terms {
         self.parties.binary_search_by(|party| party.district.cmp(district)).ok()
     }
 
-    /// The x of a party's Shamir shares: its place from 1. 0 would be the secret itself.
-    pub(crate) fn x_of(&self, district: &DistrictId) -> Option<u8> {
-        u8::try_from(self.index_of(district)? + 1).ok()
+    /// Whether each party, by its place, is in a set.
+    pub(crate) fn flags(&self, set: &[DistrictId]) -> Vec<bool> {
+        let mut flags = vec![false; self.parties.len()];
+        for index in set.iter().filter_map(|district| self.index_of(district)) {
+            flags[index] = true;
+        }
+        flags
     }
 
     pub(crate) fn key_of(&self, district: &DistrictId) -> Option<&IdentityKey> {

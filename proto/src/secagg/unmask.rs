@@ -1,54 +1,53 @@
-//! Step 4, unmask: survivors give one share per peer — of the seed of a survivor, or of the mask
+//! Step 4, unmask: survivors give one share per neighbour — of the seed of a survivor, or of the mask
 //! key of a lost node, never both — and the coordinator takes the masks off the sum.
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
 
 use x25519_dalek::{PublicKey, StaticSecret};
 use zeroize::Zeroizing;
 
-use crate::canonical::Digest;
 use crate::identity::DistrictId;
 
-use super::advertise::commit;
+use super::advertise::{Round, commit};
 use super::confirm::{Confirmation, ExpectConfirmations, Sets, verify_confirmations};
 use super::error::{Abort, Reason, Reject, Step};
 use super::mask::{pair_key, without_control};
 use super::prg;
 use super::shamir::{self, Share};
-use super::share::Keys;
-use super::terms::Terms;
 
 /// What one survivor gives so that the sum can be opened.
 #[derive(Debug)]
 pub struct Unmasking {
-    /// Shares of b_v for every v in U₃, ascending.
+    /// Shares of b_v for every v in U₃ whose share this node holds, ascending.
     pub seeds: Vec<(DistrictId, Share)>,
-    /// Shares of s_v for every v in U₂ and not in U₃, ascending.
+    /// Shares of s_v for every such v in U₂ and not in U₃, ascending.
     pub mask_keys: Vec<(DistrictId, Share)>,
 }
 
 impl ExpectConfirmations {
     /// Step 4, node side (PROTOCOL.md §4.4): with t signatures on identical sets, gives one share
-    /// per peer. The state is consumed and its keys wiped: there is no second answer.
+    /// per peer, or per neighbour on the sparse graph. The state is consumed and its keys wiped:
+    /// there is no second answer.
     ///
     /// # Errors
-    /// [`Abort`] when the signatures are too few, repeated, from outside U₃ or not valid.
+    /// [`Abort`] when the signatures are too few, repeated, from outside U₃ or not valid, or their
+    /// signers do not hold the sparse graph together.
     pub fn unmask(self, confirmations: &[Confirmation]) -> Result<Unmasking, Abort> {
-        let Self { own, mut held, sets } = self;
-        verify_confirmations(&own.terms, &own.ctx, &sets, confirmations)
+        let Self { joined, mut held, sets } = self;
+        verify_confirmations(&joined, &sets, confirmations)
             .map_err(|(party, reason)| Abort::new(Step::Unmask, party.as_ref(), reason))?;
+        let is_held = |district: &&DistrictId| joined.x_from(district).is_some();
         let mut take = |district: &DistrictId| {
             held.remove(district)
                 .ok_or_else(|| Abort::new(Step::Unmask, Some(district), Reason::SealUnopened))
         };
         let mut seeds = Vec::with_capacity(sets.survivors.len());
-        for district in &sets.survivors {
+        for district in sets.survivors.iter().filter(is_held) {
             seeds.push((district.clone(), take(district)?.seed));
         }
         let mut mask_keys = Vec::new();
-        for district in sets.lost() {
+        for district in sets.lost().filter(is_held) {
             mask_keys.push((district.clone(), take(district)?.mask_key));
         }
         Ok(Unmasking { seeds, mask_keys })
@@ -98,30 +97,22 @@ impl fmt::Debug for NoisySum {
 
 /// Coordinator: collects shares and opens the sum.
 pub struct CollectUnmask {
-    terms: Arc<Terms>,
-    ctx: Digest,
-    keys: Keys,
+    round: Round,
     sets: Sets,
     sum: Vec<u64>,
     got: BTreeMap<DistrictId, Unmasking>,
 }
 
 impl CollectUnmask {
-    pub(super) const fn new(
-        terms: Arc<Terms>,
-        ctx: Digest,
-        keys: Keys,
-        sets: Sets,
-        sum: Vec<u64>,
-    ) -> Self {
-        Self { terms, ctx, keys, sets, sum, got: BTreeMap::new() }
+    pub(super) const fn new(round: Round, sets: Sets, sum: Vec<u64>) -> Self {
+        Self { round, sets, sum, got: BTreeMap::new() }
     }
 
     /// Takes one survivor's shares.
     ///
     /// # Errors
     /// [`Reject`] when the sender is not in U₃, answered before, or the shares are not exactly one
-    /// per peer, of the right kind and of its own place.
+    /// per peer (neighbour, on the sparse graph), of the right kind and of its own place.
     pub fn accept(&mut self, from: &DistrictId, ours: Unmasking) -> Result<(), Reject> {
         let reject = |reason| Reject::new(Step::Unmask, Some(from), reason);
         if self.sets.survivors.binary_search(from).is_err() {
@@ -130,10 +121,12 @@ impl CollectUnmask {
         if self.got.contains_key(from) {
             return Err(reject(Reason::Duplicate));
         }
-        let x = self.terms.x_of(from).ok_or_else(|| reject(Reason::Stranger))?;
-        let fits = names(&ours.seeds).eq(self.sets.survivors.iter())
-            && names(&ours.mask_keys).eq(self.sets.lost())
-            && ours.seeds.iter().chain(&ours.mask_keys).all(|(_, share)| share.x() == x);
+        let x_of = |dealer: &DistrictId| self.x_of(dealer, from);
+        let is_held = |dealer: &&DistrictId| x_of(dealer).is_some();
+        let mut all = ours.seeds.iter().chain(&ours.mask_keys);
+        let fits = names(&ours.seeds).eq(self.sets.survivors.iter().filter(is_held))
+            && names(&ours.mask_keys).eq(self.sets.lost().filter(is_held))
+            && all.all(|(dealer, share)| x_of(dealer) == Some(share.x()));
         if !fits {
             return Err(reject(Reason::ShareShape));
         }
@@ -147,23 +140,30 @@ impl CollectUnmask {
         self.got.keys().cloned().collect()
     }
 
-    /// The Shamir place a sender's shares must carry.
+    /// Whether a district is asked for shares.
     #[must_use]
-    pub fn x_of(&self, district: &DistrictId) -> Option<u8> {
-        self.terms.x_of(district)
+    pub fn expects(&self, district: &DistrictId) -> bool {
+        self.sets.survivors.binary_search(district).is_ok()
+    }
+
+    /// The Shamir place that `holder`'s share of a secret of `dealer` must carry, if it has one.
+    #[must_use]
+    pub fn x_of(&self, dealer: &DistrictId, holder: &DistrictId) -> Option<u8> {
+        self.round.x_of(dealer, holder)
     }
 
     /// Ends the round: recovers every seed and every lost mask key, checks each against what was
     /// committed, takes all masks off the sum and checks the control cells.
     ///
     /// # Errors
-    /// [`Reason::TooFew`] when fewer than t survivors gave shares; [`Reason::Unrecoverable`] names
+    /// [`Reason::TooFew`] when fewer than t survivors gave shares on the complete graph;
+    /// [`Reason::Unrecoverable`] names
     /// the district whose secret no subset of shares opens; [`Reason::ControlCell`] when somebody
     /// masked under other terms.
     pub fn close(mut self) -> Result<NoisySum, Abort> {
         let abort = |party: Option<&DistrictId>, reason| Abort::new(Step::Unmask, party, reason);
-        let (got, need) = (self.got.len(), usize::from(self.terms.cohort.t));
-        if got < need {
+        let (got, need) = (self.got.len(), usize::from(self.round.terms.cohort.t));
+        if got < need && !self.round.terms.graph.is_sparse() {
             return Err(abort(None, Reason::TooFew { got, need }));
         }
         let mut liars = Vec::new();
@@ -174,9 +174,10 @@ impl CollectUnmask {
         }
         for lost in self.sets.lost() {
             let secret = self.recover_mask_key(lost, &mut liars)?;
-            for survivor in &self.sets.survivors {
-                let theirs = &self.keys[survivor].mask_key;
-                let key = pair_key(&secret, theirs, &self.ctx, lost, survivor)
+            let is_survivor = |one: &&DistrictId| self.sets.survivors.binary_search(one).is_ok();
+            for survivor in self.round.holders(lost).filter(is_survivor) {
+                let theirs = &self.round.keys[survivor].mask_key;
+                let key = pair_key(&secret, theirs, &self.round.ctx, lost, survivor)
                     .map_err(|reason| abort(Some(lost), reason))?;
                 if survivor < lost {
                     prg::subtract(&key, &mut sum);
@@ -202,12 +203,12 @@ impl CollectUnmask {
         owner: &DistrictId,
         liars: &mut Vec<DistrictId>,
     ) -> Result<Zeroizing<[u8; 32]>, Abort> {
-        let committed = self.keys[owner].seed_commitment;
+        let committed = self.round.keys[owner].seed_commitment;
         self.recover(
             owner,
             liars,
             |unmasking| &unmasking.seeds,
-            |seed| commit(seed, &self.ctx, owner) == committed,
+            |seed| commit(seed, &self.round.ctx, owner) == committed,
         )
     }
 
@@ -216,7 +217,7 @@ impl CollectUnmask {
         owner: &DistrictId,
         liars: &mut Vec<DistrictId>,
     ) -> Result<StaticSecret, Abort> {
-        let public = self.keys[owner].mask_key;
+        let public = self.round.keys[owner].mask_key;
         let secret = self.recover(
             owner,
             liars,
@@ -233,19 +234,17 @@ impl CollectUnmask {
         list: impl Fn(&Unmasking) -> &Vec<(DistrictId, Share)>,
         is_secret: impl Fn(&[u8; 32]) -> bool,
     ) -> Result<Zeroizing<[u8; 32]>, Abort> {
-        let shares: Vec<&Share> = self
-            .got
-            .values()
-            .filter_map(|unmasking| {
-                let list = list(unmasking);
-                let place = list.binary_search_by(|(district, _)| district.cmp(owner)).ok()?;
-                Some(&list[place].1)
-            })
-            .collect();
-        let recovered = shamir::recover(&shares, usize::from(self.terms.cohort.t), is_secret)
+        let given = |holder| {
+            let list = list(self.got.get(holder)?);
+            let place = list.binary_search_by(|(district, _)| district.cmp(owner)).ok()?;
+            Some((holder, &list[place].1))
+        };
+        let (givers, shares): (Vec<&DistrictId>, Vec<&Share>) =
+            self.round.holders(owner).filter_map(given).unzip();
+        let recovered = shamir::recover(&shares, self.round.graph.threshold(), is_secret)
             .map_err(|reason| Abort::new(Step::Unmask, Some(owner), reason))?;
-        let parties = &self.terms.parties;
-        liars.extend(recovered.liars.iter().map(|&x| parties[usize::from(x) - 1].district.clone()));
+        let lied = givers.iter().zip(&shares).filter(|(_, one)| recovered.liars.contains(&one.x()));
+        liars.extend(lied.map(|(giver, _)| (*giver).clone()));
         Ok(recovered.secret)
     }
 }

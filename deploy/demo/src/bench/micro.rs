@@ -44,10 +44,10 @@ pub(super) fn run() -> anyhow::Result<()> {
 }
 
 /// All nodes of a round, and what they sum.
-struct Players {
-    setting: Setting,
-    terms: Arc<Terms>,
-    identities: BTreeMap<DistrictId, IdentitySecret>,
+pub(super) struct Players {
+    pub(super) setting: Setting,
+    pub(super) terms: Arc<Terms>,
+    pub(super) identities: BTreeMap<DistrictId, IdentitySecret>,
 }
 
 /// Adds up the time of one step over all nodes.
@@ -65,7 +65,7 @@ impl Watch {
 type Nodes<T> = BTreeMap<DistrictId, T>;
 
 impl Players {
-    fn new(nodes: usize, setting: Setting) -> anyhow::Result<Self> {
+    pub(super) fn new(nodes: usize, setting: Setting) -> anyhow::Result<Self> {
         let rng = &mut UnwrapErr(SysRng);
         let mut identities = BTreeMap::new();
         let mut parties = Vec::new();

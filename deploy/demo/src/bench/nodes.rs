@@ -103,6 +103,7 @@ fn start(
         home: dir.to_owned(),
         contribute: Box::new(move |question| contribute(place, question)),
         journal: Mutex::new(journal),
+        orders: Mutex::default(),
         pause: Pause::new(is_lost.then(|| LOSE_AT.to_owned()), marker.clone()),
     });
     let task = runtime.spawn(async move {

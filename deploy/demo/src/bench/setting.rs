@@ -8,7 +8,7 @@ use anyhow::{Context as _, ensure};
 use flashlight_proto::canonical::Digest;
 use flashlight_proto::layout::Layout;
 use flashlight_proto::schools::SchoolTable;
-use flashlight_proto::study::Study;
+use flashlight_proto::study::{CohortRule, Study};
 
 /// Cells of the sum, each one word.
 pub(super) const CELLS: usize = 100_000;
@@ -55,12 +55,12 @@ pub(super) struct Setting {
 impl Setting {
     /// [`CELLS`] cells, for at least `nodes` districts.
     pub(super) fn new(nodes: usize) -> anyhow::Result<Self> {
-        Self::of(nodes, &TABLES, None)?.whole()
+        Self::of(rule(nodes, MAX_DROPPED, 1)?, &TABLES, None)?.whole()
     }
 
     /// The same in `dp` mode.
     pub(super) fn noisy(nodes: usize, rho: f64) -> anyhow::Result<Self> {
-        Self::of(nodes, &TABLES, Some(rho))?.whole()
+        Self::of(rule(nodes, MAX_DROPPED, 1)?, &TABLES, Some(rho))?.whole()
     }
 
     fn whole(self) -> anyhow::Result<Self> {
@@ -71,12 +71,17 @@ impl Setting {
 
     /// A few cells, for at least `nodes` districts.
     pub(super) fn small(nodes: usize) -> anyhow::Result<Self> {
-        Self::of(nodes, &TABLES[2..], None)
+        Self::of(rule(nodes, MAX_DROPPED, 1)?, &TABLES[2..], None)
     }
 
-    fn of(nodes: usize, tables: &[Table], rho: Option<f64>) -> anyhow::Result<Self> {
+    /// 10,440 cells: 4 years × 6 levels × 15 grades × 29 groups.
+    pub(super) fn sparse(nodes: usize, dropped: usize, colluding: u16) -> anyhow::Result<Self> {
+        Self::of(rule(nodes, dropped, colluding)?, &[(TABLES[0].0, &[2022..=2025])], None)
+    }
+
+    fn of(rule: CohortRule, tables: &[Table], rho: Option<f64>) -> anyhow::Result<Self> {
         let csv = csv()?;
-        let toml = toml(nodes, Digest::of(csv.as_bytes()), tables, rho)?;
+        let toml = toml(rule, Digest::of(csv.as_bytes()), tables, rho)?;
         let study = Study::parse(toml.as_bytes())?;
         let schools = SchoolTable::parse(csv.as_bytes())?;
         let layout = Layout::derive(&study, &schools)?;
@@ -110,12 +115,21 @@ fn csv() -> anyhow::Result<String> {
     Ok(csv)
 }
 
+fn rule(nodes: usize, dropped: usize, colluding: u16) -> anyhow::Result<CohortRule> {
+    Ok(CohortRule {
+        min_districts: u16::try_from(nodes)?,
+        max_dropped: u16::try_from(dropped)?,
+        max_colluding: colluding,
+    })
+}
+
 fn toml(
-    nodes: usize,
+    rule: CohortRule,
     schools: Digest,
     tables: &[Table],
     rho: Option<f64>,
 ) -> anyhow::Result<String> {
+    let CohortRule { min_districts, max_dropped, max_colluding } = rule;
     let privacy = match rho {
         Some(rho) => format!("mode = \"dp\"\nrho = {rho:?}"),
         None => "mode = \"exact\"".to_owned(),
@@ -124,7 +138,8 @@ fn toml(
         "[study]\nid = \"bench\"\ntitle = \"Secure sum bench\"\nschool_year = 2025\n\
          as_of = \"2025-10-01\"\nschools = {{ file = \"schools.csv\", sha256 = \"{schools}\" }}\n\n\
          [privacy]\n{privacy}\n\n\
-         [cohort]\nmin_districts = {nodes}\nmax_dropped = {MAX_DROPPED}\nmax_colluding = 1\n\n\
+         [cohort]\nmin_districts = {min_districts}\nmax_dropped = {max_dropped}\n\
+         max_colluding = {max_colluding}\n\n\
          [suppression]\nmin_n = {LEAST_WORD}\n",
     );
     for (cells, years) in tables {

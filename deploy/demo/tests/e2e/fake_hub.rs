@@ -118,6 +118,13 @@ impl District for Service {
         self.heard(Call::Advertise(request.into_inner()))
     }
 
+    async fn open_order(
+        &self,
+        _: Request<pb::OpenOrderRequest>,
+    ) -> Result<Response<pb::Receipt>, Status> {
+        Err(Status::unimplemented("rounds here have five districts and no order"))
+    }
+
     async fn share(
         &self,
         request: Request<pb::ShareRequest>,

@@ -145,7 +145,8 @@ impl Puppets {
 
     pub(crate) fn share(&self, advertisements: Vec<Advertisement>) -> Wire {
         let advertisements = advertisements.into_iter().map(Into::into).collect();
-        Wire::Share(pb::BeginShare { round_id: self.round_id.clone(), advertisements })
+        let round_id = self.round_id.clone();
+        Wire::Share(pb::BeginShare { round_id, advertisements, openings: Vec::new() })
     }
 
     pub(crate) fn acknowledge(&self, seals: Vec<Seal>) -> Wire {
