@@ -148,13 +148,11 @@ impl Node {
             decision: decisions.about(&study.hash()),
         })?;
         let ledger = self.ledger()?;
-        let admitted = ledger.admit(&permit);
-        // The officers' override is looked at only where the books alone say no.
-        if let (Err(_), Some(document)) = (&admitted, self.officers_override()?) {
+        if let Err(refusal) = ledger.admit(&permit) {
+            // The officers' override is looked at only where the books alone say no.
+            let Some(document) = self.officers_override()? else { return Err(refusal.into()) };
             permit = permit.overridden(document);
             ledger.admit(&permit)?;
-        } else {
-            admitted?;
         }
         Ok(permit)
     }
