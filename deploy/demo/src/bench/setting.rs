@@ -19,7 +19,7 @@ pub(super) const MAX_DROPPED: usize = 3;
 /// A word is at least this (`min_n`), so that every cell is shown.
 const LEAST_WORD: u64 = 11;
 
-/// And below this more, so that sums over 254 districts stay exact in a release.
+/// And below this more, so that sums over 500 districts stay exact in a release.
 const WORD_SPAN: u64 = 1 << 44;
 
 /// The levels of the school table; each has a school that offers all 15 grades in every year.
