@@ -123,6 +123,10 @@ enum Command {
         /// Longest wait for one step of a round
         #[arg(long, default_value_t = 60)]
         step_seconds: u32,
+        /// Exactly these districts, of whom none may drop: for a second set of districts, or where
+        /// officers have signed an override
+        #[arg(long, value_name = "ID,ID,…", value_delimiter = ',')]
+        cohort: Vec<String>,
     },
 }
 
@@ -222,8 +226,12 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
             say(&format!("roster version {}", reply.version))?;
             for line in reply.lines {
                 let live = if line.connected { "connected" } else { "" };
-                let pb::RosterLine { district_id, district_name, state, .. } = line;
-                say(&format!("{district_id:<32} {state:<8} {live:<9} {district_name}"))?;
+                let pb::RosterLine { district_id, district_name, state, vouches, .. } = line;
+                let vouched = match vouches {
+                    0 => String::new(),
+                    count => format!("  (vouches: {count})"),
+                };
+                say(&format!("{district_id:<32} {state:<8} {live:<9} {district_name}{vouched}"))?;
             }
         }
         Command::Study { command: StudyCommand::Check { study, districts, json } } => {
@@ -234,8 +242,12 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
                 check.text().iter().try_for_each(|line| say(line))?;
             }
         }
-        Command::Run { study, dir, gather_seconds, step_seconds } => {
-            return run_study(&dir, &study, gather_seconds, step_seconds).await;
+        Command::Run { study, dir, gather_seconds, step_seconds, cohort } => {
+            let study_path =
+                std::path::absolute(study).context("cannot resolve the study's path")?;
+            let study_path = study_path.display().to_string();
+            let request = pb::RunRequest { study_path, gather_seconds, step_seconds, cohort };
+            return run_study(&dir, request).await;
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -250,15 +262,7 @@ fn told(status: tonic::Status) -> anyhow::Error {
     }
 }
 
-async fn run_study(
-    dir: &Path,
-    study: &Path,
-    gather_seconds: u32,
-    step_seconds: u32,
-) -> anyhow::Result<ExitCode> {
-    let study = std::path::absolute(study).context("cannot resolve the path of the study")?;
-    let request =
-        pb::RunRequest { study_path: study.display().to_string(), gather_seconds, step_seconds };
+async fn run_study(dir: &Path, request: pb::RunRequest) -> anyhow::Result<ExitCode> {
     let mut lines = connect(dir).await?.run(request).await.map_err(told)?.into_inner();
     let mut masked = false;
     while let Some(line) = lines.message().await.map_err(told)? {
@@ -285,7 +289,8 @@ async fn run_study(
 /// What to do about a run that published nothing, and the exit code: 75 when the same command may
 /// succeed later, 1 when something has to be mended first.
 fn advice(code: &str, masked: bool) -> (&'static str, u8) {
-    let in_study = ["study_", "schools_", "layout_"].iter().any(|kind| code.starts_with(kind));
+    let in_study =
+        ["study_", "schools_", "layout_", "noise_"].iter().any(|kind| code.starts_with(kind));
     match code {
         "schools_hash" => {
             ("nothing was published; if it is the right table, write its SHA-256 into the study", 1)
@@ -294,7 +299,10 @@ fn advice(code: &str, masked: bool) -> (&'static str, u8) {
             ("nothing was published; check the path, the disk and who may read and write", 1)
         }
         "run_in_progress" => ("nothing was started; the other run goes on", 75),
-        "cohort_arithmetic" | "dp_not_available" => ("nothing was published; mend the study", 1),
+        "cohort_arithmetic" | "answered_apart" => ("nothing was published; mend the study", 1),
+        "survivors_missing" | "retry_quorum" => {
+            ("nothing was published; run the study again when these districts are back", 75)
+        }
         _ if in_study => ("nothing was published; mend the study or its school table", 1),
         _ if masked => (
             "nothing was published, but districts had masked; read docs/PRIVACY.md §4 before you run \

@@ -1,4 +1,4 @@
-//! Who belongs to the network: invitations, certificates, the roster, revocation.
+//! Who belongs to the network: invitations, certificates, the roster, revocation, vouches.
 //!
 //! In: the journal's entries, then one call per event. Out: tokens, certificates, the signed roster,
 //! and for every rpc the district that its client certificate stands for.
@@ -29,10 +29,12 @@ use crate::journal::{Entry, Journal};
 
 mod error;
 mod request;
+mod vouches;
 
-pub use error::{AuthError, EnrolError, OperatorError};
+pub use error::{AuthError, EnrolError, OperatorError, VouchRefused};
 use request::checked_keys;
 pub use request::{EnrolReply, EnrolRequest};
+use vouches::Vouches;
 
 /// Most invitations that are neither used nor expired.
 pub const INVITATIONS_MAX: usize = 1000;
@@ -54,6 +56,7 @@ pub struct Enrolment {
     members: BTreeMap<DistrictId, Member>,
     /// Every certificate ever issued: a revoked one stays known as revoked.
     certificates: BTreeMap<Digest, DistrictId>,
+    vouches: Vouches,
     /// Enrolments and revocations so far.
     version: u64,
     roster: Roster,
@@ -98,6 +101,7 @@ impl Enrolment {
             invitations: BTreeMap::new(),
             members: BTreeMap::new(),
             certificates: BTreeMap::new(),
+            vouches: Vouches::new(),
             version: 0,
             roster,
             signed,
@@ -322,6 +326,9 @@ impl Enrolment {
             // The hub's identity was checked in `open`; rounds belong to `round.rs`.
             Entry::Initialised { .. }
             | Entry::RoundStarted { .. }
+            | Entry::Advertised { .. }
+            | Entry::Masking { .. }
+            | Entry::SurvivorsNamed { .. }
             | Entry::RoundEnded { .. }
             | Entry::Publishing { .. }
             | Entry::Published { .. } => {}
@@ -340,6 +347,7 @@ impl Enrolment {
                 self.members.insert(district, member);
                 self.version += 1;
             }
+            Entry::Vouched { vouch } => vouches::add(&mut self.vouches, vouch),
             Entry::Revoked { district, .. } => {
                 self.end_invitations(&district);
                 if let Some(member) = self.members.get_mut(&district)

@@ -9,7 +9,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use flashlight_proto::canonical::Digest;
 use flashlight_proto::identity::DistrictId;
 use flashlight_proto::roster::{Roster, SignedRoster};
-use flashlight_proto::wire::{Directive, pb};
+use flashlight_proto::secagg::{LedgerHead, RoundId};
+use flashlight_proto::wire::{Directive, Logged, pb};
 use flashlight_store::pause::Pause;
 use flashlight_store::{Head, StoreError, files};
 use tokio::sync::{Semaphore, mpsc, watch};
@@ -188,6 +189,28 @@ impl Hub {
             Some(Entry::RoundStarted { number, .. }) => number + 1,
             _ => 1,
         })
+    }
+
+    /// What this hub's journal knows of a district's own.
+    pub(crate) fn logged(&self, district: &DistrictId) -> Result<Logged, StoreError> {
+        let latest = |key: String| self.with_state(|state| state.journal.latest(&key));
+        let advertised = latest(format!("ledger/{district}"))?.map(|recorded| recorded.entry);
+        let head = match advertised {
+            Some(Entry::Advertised { ledgers, .. }) => {
+                let own = ledgers.into_iter().find(|(one, ..)| one == district);
+                own.map(|(_, entries, digest)| LedgerHead { entries, digest })
+            }
+            _ => None,
+        };
+        let named = latest(format!("masked/{district}"))?.map(|recorded| recorded.entry);
+        let masked = match named {
+            Some(Entry::SurvivorsNamed { round, .. }) => {
+                let bytes = hex::decode(round).unwrap_or_default();
+                RoundId::try_from(&bytes[..]).ok()
+            }
+            _ => None,
+        };
+        Ok(Logged { head, masked })
     }
 
     // ---- Sessions

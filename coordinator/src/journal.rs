@@ -6,6 +6,8 @@
 
 use flashlight_proto::canonical::Digest;
 use flashlight_proto::identity::{DistrictId, IdentityKey};
+use flashlight_proto::question::Question;
+use flashlight_proto::vouch::Vouch;
 use flashlight_store::Store;
 use serde::{Deserialize, Serialize};
 
@@ -58,6 +60,12 @@ pub enum Entry {
         /// Given by the operator, at most 512 bytes.
         reason: String,
     },
+    /// A district gave its word for another; passed on with the roster.
+    Vouched {
+        /// Checked against the roster's keys.
+        #[serde(with = "vouch_text")]
+        vouch: Vouch,
+    },
     /// A round was opened; its districts hear of it after this is durable.
     RoundStarted {
         /// The run, hex.
@@ -72,6 +80,31 @@ pub enum Entry {
         ctx: Digest,
         /// Who was asked.
         cohort: Vec<DistrictId>,
+        /// What was asked.
+        #[serde(default)]
+        questions: Vec<Question>,
+        /// t: signatures needed.
+        #[serde(default)]
+        quorum: u16,
+    },
+    /// The districts of a round have advertised: how far each one's journal had come.
+    Advertised {
+        /// The round, hex.
+        round: String,
+        /// Entries and salted head, by district, ascending.
+        ledgers: Vec<(DistrictId, u64, Digest)>,
+    },
+    /// The districts of a round are about to be told to mask, and pay for it.
+    Masking {
+        /// The round, hex.
+        round: String,
+    },
+    /// The survivors of a round are about to be told to sign that they are.
+    SurvivorsNamed {
+        /// The round, hex.
+        round: String,
+        /// U₃, ascending.
+        survivors: Vec<DistrictId>,
     },
     /// A round ended without a release.
     RoundEnded {
@@ -116,10 +149,20 @@ impl flashlight_store::Entry for Entry {
                 format!("token/{token_hash}"),
             ],
             Self::Revoked { district, .. } => vec![format!("district/{district}")],
+            Self::Vouched { vouch } => vec![format!("vouch/{}/{}", vouch.voucher, vouch.district)],
             Self::RoundStarted { run, round, study, .. } => {
                 vec![format!("run/{run}"), format!("round/{round}"), format!("study/{study}")]
             }
-            Self::RoundEnded { round, .. }
+            Self::Advertised { round, ledgers } => {
+                let each = ledgers.iter().map(|(district, ..)| format!("ledger/{district}"));
+                std::iter::once(format!("round/{round}")).chain(each).collect()
+            }
+            Self::SurvivorsNamed { round, survivors } => {
+                let each = survivors.iter().map(|district| format!("masked/{district}"));
+                std::iter::once(format!("round/{round}")).chain(each).collect()
+            }
+            Self::Masking { round }
+            | Self::RoundEnded { round, .. }
             | Self::Publishing { round, .. }
             | Self::Published { round, .. } => vec![format!("round/{round}")],
         }
@@ -138,6 +181,25 @@ mod hex_bytes {
         deserializer: D,
     ) -> Result<Vec<u8>, D::Error> {
         hex::decode(String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+    }
+}
+
+/// A vouch as its one line of text in the journal's JSON.
+mod vouch_text {
+    use flashlight_proto::vouch::Vouch;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(
+        vouch: &Vouch,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(vouch)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Vouch, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
     }
 }
 

@@ -12,9 +12,8 @@ use std::time::Duration;
 
 use flashlight_proto::identity::{DistrictId, Signature};
 use flashlight_proto::secagg::{
-    Abort, Advertisement, CollectAcknowledgements, CollectConfirmations, CollectKeys,
-    CollectMasked, CollectOrder, CollectSeals, CollectUnmask, NoisySum, Party, Reject, RoundId,
-    Seal, Staging, Step, Terms,
+    Abort, Advertisement, CollectKeys, CollectMasked, CollectSeals, NoisySum, Party, Reject,
+    RoundId, Seal, Staging, Step, Terms,
 };
 use flashlight_proto::wire::{Begin, Directive, Ended, RunId, one_line, pb};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -23,6 +22,10 @@ use tokio::time::Instant;
 use crate::hub::{Hub, SessionId};
 use crate::journal::Entry;
 use crate::run::{Run, RunError};
+
+mod phase;
+
+use phase::Phase;
 
 /// Events a run takes in before senders wait.
 pub(crate) const EVENT_QUEUE: usize = 256;
@@ -77,79 +80,6 @@ pub(crate) enum Message {
     Withdraw { step: String, code: String, reason: String },
 }
 
-/// The protocol state of the round that is open, by step.
-enum Phase {
-    Keys(CollectKeys),
-    Order(CollectOrder),
-    Seals(CollectSeals),
-    Acknowledgements(CollectAcknowledgements),
-    Masked(CollectMasked),
-    Confirmations(CollectConfirmations),
-    Unmask(CollectUnmask),
-}
-
-impl Phase {
-    const fn step(&self) -> Step {
-        match self {
-            Self::Keys(_) => Step::Advertise,
-            Self::Order(_) => Step::Order,
-            Self::Seals(_) | Self::Acknowledgements(_) => Step::Share,
-            Self::Masked(_) => Step::Mask,
-            Self::Confirmations(_) => Step::Confirm,
-            Self::Unmask(_) => Step::Unmask,
-        }
-    }
-
-    /// The step as progress shows it: the second half of *share* has a word of its own.
-    const fn word(&self) -> &'static str {
-        match self {
-            Self::Acknowledgements(_) => "acknowledge",
-            other => other.step().as_str(),
-        }
-    }
-
-    fn have(&self) -> Vec<DistrictId> {
-        match self {
-            Self::Keys(state) => state.have(),
-            Self::Order(state) => state.have(),
-            Self::Seals(state) => state.have(),
-            Self::Acknowledgements(state) => state.have(),
-            Self::Masked(state) => state.have(),
-            Self::Confirmations(state) => state.have(),
-            Self::Unmask(state) => state.have(),
-        }
-    }
-
-    fn accept(&mut self, from: &DistrictId, message: Message) -> Result<(), Refused> {
-        match (self, message) {
-            (Self::Keys(state), Message::Advertise(ours)) => state.accept(from, *ours)?,
-            (Self::Order(state), Message::OpenOrder(random)) => state.accept(from, random)?,
-            (Self::Seals(state), Message::Share(seals)) => state.accept(from, seals)?,
-            (Self::Acknowledgements(state), Message::Acknowledge(opened)) => {
-                state.accept(from, &opened)?;
-            }
-            (Self::Masked(state), Message::Mask(upload)) => state.accept(&upload)?,
-            (Self::Confirmations(state), Message::Confirm(signature)) => {
-                state.accept(from, signature)?;
-            }
-            (Self::Unmask(state), Message::Unmask(wire)) => {
-                if !state.expects(from) {
-                    return Err(Refused::new("stranger", "unmask: not part of this round"));
-                }
-                let x_of = |dealer: &DistrictId| state.x_of(dealer, from);
-                let ours = flashlight_proto::wire::unmasking(x_of, &wire)
-                    .map_err(|error| Refused::new(error.code(), error.to_string()))?;
-                state.accept(from, ours)?;
-            }
-            (state, _) => {
-                let reason = format!("the round is at step {}", state.word());
-                return Err(Refused::new("wrong_step", reason));
-            }
-        }
-        Ok(())
-    }
-}
-
 /// Why a round did not give a sum.
 enum Stop {
     /// Before anybody masked: run again without these, at no cost.
@@ -183,6 +113,8 @@ pub(crate) struct Driver {
     pub(crate) events: mpsc::Receiver<Event>,
     pub(crate) changes: watch::Receiver<u64>,
     pub(crate) progress: mpsc::Sender<pb::Progress>,
+    /// Who has left the round that is open, also when that was during an earlier step.
+    pub(crate) withdrawn: BTreeSet<DistrictId>,
 }
 
 /// A district that is ready, over the connection on which it said so.
@@ -193,13 +125,14 @@ impl Driver {
     pub(crate) async fn drive(&mut self) -> Result<Finished, RunError> {
         let mut ready = self.gather().await?;
         for recut in 0..=MAX_RECUTS {
-            let enough = usize::from(self.run.study.cohort.min_districts);
-            if ready.len() < enough {
-                return Err(RunError::TooFewReady { ready: ready.len(), need: enough });
-            }
+            self.run.enough(&ready)?;
             let terms = Arc::new(self.open_round(&ready)?);
+            self.withdrawn.clear();
             match self.round(&terms, &ready).await {
                 Ok(sum) => return Ok(Finished { terms, sum }),
+                Err(Stop::Recut(lost, _)) if self.run.is_fixed() => {
+                    return Err(RunError::SurvivorsMissing { missing: lost.into_iter().collect() });
+                }
                 Err(Stop::Recut(lost, step)) if recut < MAX_RECUTS => {
                     self.recut(&terms, &mut ready, &lost, step)?;
                 }
@@ -244,21 +177,27 @@ impl Driver {
     /// Waits until every active district has answered, or the time is up.
     async fn gather(&mut self) -> Result<Ready, RunError> {
         let deadline = Instant::now() + self.run.gather;
-        let mut want = self.run.roster.active().count();
+        if let Some(text) = self.run.why_fixed() {
+            self.say("gather", 0, 0, &text);
+        }
+        let mut want = self.run.wanted().count();
         let mut announced: Ready = BTreeMap::new();
         let mut ready: Ready = BTreeMap::new();
         let mut refused: BTreeMap<DistrictId, String> = BTreeMap::new();
         loop {
             if self.run.renew_roster(&self.hub) {
-                want = self.run.roster.active().count();
+                want = self.run.wanted().count();
                 announced.clear();
                 ready.clear();
                 refused.clear();
             }
-            for (district, session) in self.hub.sessions() {
+            let wanted: BTreeSet<DistrictId> = self.run.wanted().collect();
+            let live = self.hub.sessions();
+            for (district, session) in live.into_iter().filter(|(one, _)| wanted.contains(one)) {
                 if announced.get(&district) != Some(&session) {
                     let (run, study) = (self.run.id, self.run.study.hash());
-                    let announce = Directive::Announce { run, study, logged: None };
+                    let logged = self.hub.logged(&district)?;
+                    let announce = Directive::Announce { run, study, logged };
                     self.hub.send(&district, announce);
                     announced.insert(district.clone(), session);
                     ready.remove(&district);
@@ -320,7 +259,9 @@ impl Driver {
             number: terms.round_number,
             study: terms.study,
             ctx: terms.ctx(),
-            cohort: terms.parties.iter().map(|party| party.district.clone()).collect(),
+            cohort: names(&terms.parties),
+            questions: self.run.questions.iter().cloned().collect(),
+            quorum: terms.cohort.t,
         })?;
         Ok(terms)
     }
@@ -339,6 +280,7 @@ impl Driver {
             self.order(state, round, &cohort, ready).await?
         } else {
             let (state, advertisements) = state.close()?;
+            self.record_ledgers(round, &advertisements)?;
             self.hub.send_all(&cohort, Directive::Share(round, advertisements));
             state
         };
@@ -369,6 +311,16 @@ impl Driver {
         self.open(state, round, &sharers, ready).await
     }
 
+    /// Keeps how far each node's journal had come, before anybody shares.
+    fn record_ledgers(&self, round: RoundId, shown: &[Advertisement]) -> Result<(), RunError> {
+        let ledger =
+            |one: &Advertisement| (one.district.clone(), one.ledger.entries, one.ledger.digest);
+        self.record(&Entry::Advertised {
+            round: round.to_string(),
+            ledgers: shown.iter().map(ledger).collect(),
+        })
+    }
+
     /// The step of the sparse graph alone: opens the order, and tells it to everybody. Nodes do so
     /// for a few rounds in a row only (`MAX_ORDERS_OPENED`), and then withdraw.
     async fn order(
@@ -379,6 +331,7 @@ impl Driver {
         ready: &Ready,
     ) -> Result<CollectSeals, Stop> {
         let (state, advertisements) = state.freeze()?;
+        self.record_ledgers(round, &advertisements)?;
         self.hub.send_all(cohort, Directive::Order(round, advertisements));
         let mut phase = Phase::Order(state);
         self.collect_all(&mut phase, round, cohort, ready).await?;
@@ -396,11 +349,14 @@ impl Driver {
         sharers: &[DistrictId],
         ready: &Ready,
     ) -> Result<NoisySum, Stop> {
+        self.record(&Entry::Masking { round: round.to_string() })?;
         self.hub.send_all(sharers, Directive::Mask(round, sharers.to_vec()));
         let mut phase = Phase::Masked(state);
         self.collect(&mut phase, round, sharers, ready).await?;
         let Phase::Masked(state) = phase else { return Err(Stop::Abort(RunError::HubStopped)) };
         let (state, survivors) = state.close()?;
+        let named = survivors.clone();
+        self.record(&Entry::SurvivorsNamed { round: round.to_string(), survivors: named })?;
         self.hub.send_all(&survivors, Directive::Confirm(round, survivors.clone()));
 
         let mut phase = Phase::Confirmations(state);
@@ -419,6 +375,11 @@ impl Driver {
             .await
             .map_err(|_| Stop::Abort(RunError::HubStopped))?
             .map_err(Stop::from)
+    }
+
+    /// Durable before the directive that rests on it leaves.
+    fn record(&self, entry: &Entry) -> Result<(), RunError> {
+        Ok(self.hub.record(entry)?)
     }
 
     fn begin(&self, terms: &Terms, cohort: &[DistrictId]) -> Begin {
@@ -462,7 +423,7 @@ impl Driver {
     ) -> Result<BTreeSet<DistrictId>, RunError> {
         self.hub.pause(phase.word(), "before").await;
         let deadline = Instant::now() + self.run.step;
-        let mut withdrawn: BTreeSet<DistrictId> = BTreeSet::new();
+        let mut withdrawn = std::mem::take(&mut self.withdrawn);
         let mut shown = usize::MAX;
         let lost = loop {
             let have: BTreeSet<DistrictId> = phase.have().into_iter().collect();
@@ -490,6 +451,7 @@ impl Driver {
                 }
             }
         };
+        self.withdrawn = withdrawn;
         self.report_lost(phase, &lost, members.len());
         self.hub.pause(phase.word(), "after").await;
         Ok(lost)

@@ -1,12 +1,15 @@
 //! From a study file to a published release: checks and signs the study, drives its rounds
 //! (`round.rs`), and publishes what they open.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
 use flashlight_proto::canonical::Digest;
+use flashlight_proto::dp::{NoiseError, NoisePlan};
 use flashlight_proto::identity::DistrictId;
 use flashlight_proto::layout::{Layout, LayoutError};
+use flashlight_proto::question::Question;
 use flashlight_proto::release::{Release, ReleaseError, RoundFacts};
 use flashlight_proto::roster::{MemberState, Roster};
 use flashlight_proto::schools::{SchoolTable, SchoolsError};
@@ -18,6 +21,7 @@ use flashlight_store::files::{self, Draft};
 use rand_core::{Rng as _, UnwrapErr};
 use tokio::sync::mpsc;
 
+use crate::history::{Past, Sizes};
 use crate::hub::{Hub, Offered, now_ms};
 use crate::journal::Entry;
 use crate::round::{Driver, EVENT_QUEUE, Finished, Patience};
@@ -59,9 +63,38 @@ pub(crate) enum RunError {
     /// The study's numbers do not fit the districts that are ready.
     #[error("the cohort does not work out")]
     Cohort(#[source] Box<TermsError>),
-    /// The study asks for noise.
-    #[error("this version cannot add noise; it runs studies with mode = \"exact\" only")]
-    DpNotAvailable,
+    /// The study's noise cannot be planned.
+    #[error("the study's noise cannot be planned")]
+    Noise(#[source] Box<NoiseError>),
+    /// The question was answered by a set of districts, of which some are not there.
+    #[error(
+        "a question of this study was answered before by a set of districts of which {} not ready; \
+         only exactly the same districts may answer it again, so that no district's part can be \
+         worked out by subtraction: run the study when they are back, or with --cohort where their \
+         officers have signed an override",
+        are(missing)
+    )]
+    SurvivorsMissing {
+        /// Who has to come back.
+        missing: Vec<DistrictId>,
+    },
+    /// Different sets answered different questions of the study.
+    #[error(
+        "the study's questions were answered before by different sets of districts; ask them in \
+         studies of their own"
+    )]
+    AnsweredApart,
+    /// A retry with too few districts.
+    #[error(
+        "an earlier round on these questions failed after districts had masked and may have been \
+         signed by some of them; a retry needs {need} signatures and only {n} districts are ready"
+    )]
+    RetryQuorum {
+        /// t.
+        need: u16,
+        /// Ready.
+        n: usize,
+    },
     /// Another run is under way.
     #[error("another run is under way; wait until it has ended")]
     InProgress,
@@ -113,7 +146,10 @@ impl RunError {
             Self::Schools { source, .. } => source.code(),
             Self::SchoolsHash { .. } => "schools_hash",
             Self::Layout(error) => error.code(),
-            Self::DpNotAvailable => "dp_not_available",
+            Self::Noise(error) => error.code(),
+            Self::SurvivorsMissing { .. } => "survivors_missing",
+            Self::AnsweredApart => "answered_apart",
+            Self::RetryQuorum { .. } => "retry_quorum",
             Self::InProgress => "run_in_progress",
             Self::TooFewReady { .. } => "too_few_ready",
             Self::TooManyRecuts => "too_many_recuts",
@@ -145,6 +181,11 @@ pub(crate) struct Run {
     pub(crate) roster: ActiveRoster,
     pub(crate) gather: std::time::Duration,
     pub(crate) step: std::time::Duration,
+    pub(crate) questions: BTreeSet<Question>,
+    past: Past,
+    /// The only districts that may take part, ascending: those who answered before, or as the
+    /// operator says. None of them may drop.
+    fixed: Option<Vec<DistrictId>>,
     study_toml: Arc<Vec<u8>>,
     schools_csv: Arc<Vec<u8>>,
 }
@@ -172,7 +213,14 @@ impl ActiveRoster {
 
 impl Run {
     /// Reads and checks a study and its school table.
-    pub(crate) fn load(hub: &Hub, path: &Path, patience: Patience) -> Result<Self, RunError> {
+    ///
+    /// `cohort`: the districts the operator names; empty for whoever is ready.
+    pub(crate) fn load(
+        hub: &Hub,
+        path: &Path,
+        patience: Patience,
+        cohort: BTreeSet<DistrictId>,
+    ) -> Result<Self, RunError> {
         let study_toml = files::read_limited(path, STUDY_MAX as u64).map_err(RunError::Read)?;
         let study = Study::parse(&study_toml).map_err(|error| RunError::Study(Box::new(error)))?;
         let file = study.schools.file.clone();
@@ -188,8 +236,13 @@ impl Run {
         let layout =
             Layout::derive(&study, &schools).map_err(|error| RunError::Layout(Box::new(error)))?;
         if study.mode == Mode::Dp {
-            return Err(RunError::DpNotAvailable);
+            // A study that no cohort can be given noise for is told before anybody is asked.
+            NoisePlan::new(&study, &layout, &schools, study.cohort.min_districts)
+                .map_err(|error| RunError::Noise(Box::new(error)))?;
         }
+        let questions = Question::of_study(&study);
+        let past = hub.with_state(|state| Past::of(&state.journal, &questions))?;
+        let fixed = fixed(hub, &questions, &past, cohort)?;
         Ok(Self {
             id: RunId(random()),
             study: Arc::new(study),
@@ -198,6 +251,9 @@ impl Run {
             roster: ActiveRoster::of(hub),
             gather: patience.gather,
             step: patience.step,
+            questions,
+            past,
+            fixed,
             study_toml: Arc::new(study_toml),
             schools_csv: Arc::new(schools_csv),
         })
@@ -210,6 +266,45 @@ impl Run {
         let changed = newest.hash != self.roster.hash;
         self.roster = newest;
         changed
+    }
+
+    /// Whether only certain districts may take part, and all of them must.
+    pub(crate) const fn is_fixed(&self) -> bool {
+        self.fixed.is_some()
+    }
+
+    /// A line for the operator.
+    pub(crate) fn why_fixed(&self) -> Option<String> {
+        let fixed = self.fixed.as_ref()?;
+        let why = if self.past.answers.contains(fixed) {
+            "answered by these districts before"
+        } else {
+            "as the operator says"
+        };
+        Some(format!("waiting for exactly {} districts, {why}: {}", fixed.len(), named(fixed)))
+    }
+
+    /// Districts to wait for.
+    pub(crate) fn wanted(&self) -> impl Iterator<Item = DistrictId> {
+        let fixed = self.fixed.as_deref();
+        let active = self.roster.active().map(|party| party.district);
+        active.filter(move |one| fixed.is_none_or(|fixed| fixed.binary_search(one).is_ok()))
+    }
+
+    /// Whether a round may begin with those who are ready.
+    pub(crate) fn enough<T>(&self, ready: &BTreeMap<DistrictId, T>) -> Result<(), RunError> {
+        if let Some(fixed) = &self.fixed {
+            let missing = fixed.iter().filter(|one| !ready.contains_key(*one));
+            let missing: Vec<DistrictId> = missing.cloned().collect();
+            return if missing.is_empty() {
+                Ok(())
+            } else {
+                Err(RunError::SurvivorsMissing { missing })
+            };
+        }
+        let need = usize::from(self.study.cohort.min_districts);
+        let ready = ready.len();
+        if ready < need { Err(RunError::TooFewReady { ready, need }) } else { Ok(()) }
     }
 
     fn offered(&self, hub: &Hub) -> Offered {
@@ -238,7 +333,18 @@ impl Run {
                 Some(Party { district: district.clone(), key: member.key })
             })
             .collect();
-        let n = u16::try_from(parties.len()).unwrap_or(u16::MAX);
+        let cohort: Vec<DistrictId> = parties.iter().map(|party| party.district.clone()).collect();
+        let sizes = match &self.fixed {
+            // As the operator says: nobody may drop, whatever was asked before.
+            Some(fixed) if !self.past.answers.contains(fixed) => {
+                let n = u16::try_from(parties.len()).unwrap_or(u16::MAX);
+                Sizes { max_dropped: 0, quorum: self.study.cohort.quorum(n) }
+            }
+            _ => self
+                .past
+                .sizes(&self.study.cohort, &cohort)
+                .map_err(|need| RunError::RetryQuorum { need, n: parties.len() })?,
+        };
         Ok(Chosen {
             round_id: RoundId::from(random()),
             round_number: hub.next_round_number(self.study.hash())?,
@@ -247,9 +353,49 @@ impl Run {
             roster: self.roster.hash,
             log_checkpoint: Digest::from(hub.head().hash),
             parties,
-            max_dropped: self.study.cohort.max_dropped,
-            quorum: self.study.cohort.quorum(n),
+            max_dropped: sizes.max_dropped,
+            quorum: sizes.quorum,
         })
+    }
+}
+
+/// Who must take part: as the operator says, or whoever answered before.
+fn fixed(
+    hub: &Hub,
+    questions: &BTreeSet<Question>,
+    past: &Past,
+    cohort: BTreeSet<DistrictId>,
+) -> Result<Option<Vec<DistrictId>>, RunError> {
+    if !cohort.is_empty() {
+        return Ok(Some(cohort.into_iter().collect()));
+    }
+    // Each question by itself: a set that answered one of them only is no answer to the study.
+    let mut last: BTreeSet<Option<Vec<DistrictId>>> = BTreeSet::new();
+    for question in questions {
+        let one = BTreeSet::from([question.clone()]);
+        let past = hub.with_state(|state| Past::of(&state.journal, &one))?;
+        last.insert(past.answers.last().cloned());
+    }
+    let mut answers = last.into_iter().flatten();
+    match (answers.next(), answers.next(), past.answers.is_empty()) {
+        (_, _, true) => Ok(None),
+        (Some(_), Some(_), _) => Err(RunError::AnsweredApart),
+        (answer, _, _) => Ok(answer),
+    }
+}
+
+/// `0961 is`, or `0961, 0970 are`.
+fn are(missing: &[DistrictId]) -> String {
+    format!("{} {}", named(missing), if missing.len() == 1 { "is" } else { "are" })
+}
+
+/// Districts for people; long lists are cut.
+fn named(districts: &[DistrictId]) -> String {
+    const MOST: usize = 12;
+    let shown: Vec<&str> = districts.iter().take(MOST).map(DistrictId::as_str).collect();
+    match districts.len().checked_sub(MOST) {
+        Some(more @ 1..) => format!("{} and {more} more", shown.join(", ")),
+        _ => shown.join(", "),
     }
 }
 
@@ -267,15 +413,17 @@ pub(crate) async fn run(
     hub: Arc<Hub>,
     path: &Path,
     patience: Patience,
+    cohort: BTreeSet<DistrictId>,
     progress: mpsc::Sender<pb::Progress>,
 ) -> Result<String, RunError> {
-    let run = Run::load(&hub, path, patience)?;
+    let run = Run::load(&hub, path, patience, cohort)?;
     let (sender, events) = mpsc::channel(EVENT_QUEUE);
     let Some(_running) = hub.begin_run(sender, run.offered(&hub)) else {
         return Err(RunError::InProgress);
     };
     let changes = hub.changes();
-    let mut driver = Driver { hub: Arc::clone(&hub), run, events, changes, progress };
+    let withdrawn = BTreeSet::new();
+    let mut driver = Driver { hub: Arc::clone(&hub), run, events, changes, progress, withdrawn };
     let result = driver.drive().await;
     let result = match result {
         Ok(finished) => publish(&driver, finished).await,

@@ -1,5 +1,6 @@
 //! The rpcs: authenticate the peer, decode, ask, encode. Nothing here decides on content.
 
+use std::collections::BTreeSet;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -7,6 +8,7 @@ use std::time::Duration;
 
 use flashlight_proto::identity::DistrictId;
 use flashlight_proto::roster::MemberState;
+use flashlight_proto::secagg::MAX_NODES;
 use flashlight_proto::secagg::{RoundId, Staging};
 use flashlight_proto::wire::pb::district_server::District;
 use flashlight_proto::wire::pb::enrolment_server::Enrolment;
@@ -189,11 +191,30 @@ impl District for DistrictService {
         request: Request<pb::FetchRosterRequest>,
     ) -> Result<Response<pb::SignedRoster>, Status> {
         self.authenticate(request.extensions())?;
-        let (_, signed) = self.0.roster();
-        Ok(Response::new(pb::SignedRoster {
-            signature: signed.signature.as_bytes().to_vec(),
-            text: signed.text,
-        }))
+        let (signed, vouches) = self.0.with_state(|state| {
+            let vouches = state.enrolment.vouches().map(ToString::to_string).collect();
+            (state.enrolment.signed_roster().clone(), vouches)
+        });
+        Ok(Response::new(wire::roster_reply(signed, vouches)))
+    }
+
+    async fn vouch(
+        &self,
+        request: Request<pb::VouchRequest>,
+    ) -> Result<Response<pb::Receipt>, Status> {
+        let from = self.authenticate(request.extensions())?;
+        let text = request.into_inner().vouch;
+        let vouched = self
+            .0
+            .with_state(|state| state.enrolment.vouch(&from, &text, &mut state.journal, now_ms()));
+        vouched.map_err(|error| {
+            tracing::warn!(district = %from, code = error.code(), "vouch refused");
+            let internal = error.is_internal();
+            let kind = if internal { Code::Internal } else { Code::FailedPrecondition };
+            status(kind, error.code(), error.to_string())
+        })?;
+        tracing::info!(district = %from, "vouched");
+        Ok(Response::new(pb::Receipt {}))
     }
 
     async fn fetch_study(
@@ -396,6 +417,7 @@ impl HubRpc for HubService {
         _: Request<pb::ShowRosterRequest>,
     ) -> Result<Response<pb::ShowRosterReply>, Status> {
         let live = self.0.sessions();
+        let count = |vouches: usize| u32::try_from(vouches).unwrap_or(u32::MAX);
         let reply = self.0.with_state(|state| {
             let roster = state.enrolment.roster();
             let members = roster.members().iter().map(|member| pb::RosterLine {
@@ -404,6 +426,7 @@ impl HubRpc for HubService {
                 state: member.state.as_str().to_owned(),
                 connected: member.state == MemberState::Active
                     && live.contains_key(&member.district),
+                vouches: count(state.enrolment.vouched(&member.district)),
             });
             let invited =
                 state.enrolment.invited(now_ms()).map(|(district, name)| pb::RosterLine {
@@ -411,6 +434,7 @@ impl HubRpc for HubService {
                     district_name: name.to_owned(),
                     state: "invited".to_owned(),
                     connected: false,
+                    vouches: 0,
                 });
             let version = roster.version();
             pb::ShowRosterReply { version, lines: members.chain(invited).collect() }
@@ -427,13 +451,16 @@ impl HubRpc for HubService {
             gather: Duration::from_secs(u64::from(request.gather_seconds)),
             step: Duration::from_secs(u64::from(request.step_seconds)),
         };
+        let names = request.cohort.iter().take(MAX_NODES).map(|id| id.parse());
+        let cohort = names.collect::<Result<BTreeSet<DistrictId>, _>>();
+        let cohort = cohort.map_err(|error| Status::invalid_argument(error.to_string()))?;
         let (lines, stream) = mpsc::channel(PROGRESS_QUEUE);
         let (progress, mut told) = mpsc::channel::<pb::Progress>(PROGRESS_QUEUE);
         let hub = Arc::clone(&self.0);
         // The run goes on when the operator's terminal goes away.
         tokio::spawn(async move {
             let path = std::path::PathBuf::from(request.study_path);
-            let ran = run::run(hub, &path, patience, progress);
+            let ran = run::run(hub, &path, patience, cohort, progress);
             tokio::pin!(ran);
             let last = loop {
                 tokio::select! {

@@ -1,7 +1,7 @@
 //! Records and a study -> this district's part of the network's sums.
 //!
 //! In: [`Records`], the study, the hub's public school table, the layout all parties derived from
-//! them, and who we are. Out: a [`Contribution`], exact integers, and what was found on the way.
+//! them, and who we are. Out: exact integers, one per word, wiped when dropped, and what was found.
 //! Promise: every word is a sum over the students of the network table (docs/INDICATORS.md §0),
 //! each counted once; a year or a file that the study needs and the folder lacks is a refusal, never
 //! a zero. Integers only. Touches nothing.
@@ -9,7 +9,6 @@
 use std::collections::BTreeSet;
 
 use flashlight_proto::{
-    contribution::{Contribution, ContributionError},
     identity::DistrictId,
     layout::{Block, Encoding, Layout},
     schools::SchoolTable,
@@ -29,9 +28,6 @@ pub enum AggregateError {
     /// The records cannot answer the study.
     #[error("{}", .0.first_refusal())]
     Refused(Box<Report>),
-    /// The words do not make a contribution of this layout.
-    #[error("the study's words cannot be contributed")]
-    Contribution(#[source] ContributionError),
 }
 
 impl AggregateError {
@@ -40,7 +36,6 @@ impl AggregateError {
     pub const fn code(&self) -> &'static str {
         match self {
             Self::Refused(_) => "aggregate_refused",
-            Self::Contribution(error) => error.code(),
         }
     }
 
@@ -49,7 +44,6 @@ impl AggregateError {
     pub fn report(&self) -> Option<&Report> {
         match self {
             Self::Refused(report) => Some(report),
-            Self::Contribution(_) => None,
         }
     }
 }
@@ -58,24 +52,20 @@ impl AggregateError {
 ///
 /// # Errors
 /// [`AggregateError::Refused`] with the whole report when a file or a year is missing, or too many
-/// rows cannot be counted; [`AggregateError::Contribution`] when a word is out of range or `layout`
-/// is another study's.
+/// rows cannot be counted.
 pub fn aggregate(
     records: &Records,
     study: &Study,
     schools: &SchoolTable,
     layout: &Layout,
     district: &DistrictId,
-) -> Result<(Contribution, Report), AggregateError> {
+) -> Result<(Zeroizing<Vec<i64>>, Report), AggregateError> {
     let counted = count(records, study, schools, layout, Some(district));
     let report = Report { files: Vec::new(), study: counted.findings };
     if report.is_refused() {
         return Err(AggregateError::Refused(Box::new(report)));
     }
-    // Handed over unwiped only because `Contribution` wipes it.
-    let mut words = counted.words;
-    let contribution = Contribution::new(layout, std::mem::take(&mut *words));
-    Ok((contribution.map_err(AggregateError::Contribution)?, report))
+    Ok((counted.words, report))
 }
 
 /// Exact words of one district. Wiped when dropped.

@@ -25,12 +25,15 @@ use zeroize::Zeroizing;
 
 use crate::aggregate::aggregate;
 use crate::check::{Against, check};
+use crate::consent::Policy;
 use crate::enroll::{EnrollError, Membership, enroll};
+use crate::gate::POLICY_FILE;
 use crate::journal::Journal;
 use crate::link;
+use crate::officer;
 use crate::preview::{self, Asked};
 use crate::records::Records;
-use crate::round::{Node, Question, Refusal, now_ms};
+use crate::round::{Node, Question, Refusal, Words, now_ms};
 
 /// Largest file of a release folder that `verify` reads.
 const RELEASE_FILE_MAX: u64 = 256 * 1024 * 1024;
@@ -98,9 +101,6 @@ enum Command {
         /// The folder with enrollments.csv and the other tables
         #[arg(long)]
         data: PathBuf,
-        /// Take part in studies without noise, which give no formal privacy guarantee
-        #[arg(long)]
-        allow_exact: bool,
         /// Stop at STEP:POINT and wait to be killed (debug builds)
         #[arg(long, hide = true)]
         pause_at: Option<String>,
@@ -116,6 +116,8 @@ enum Command {
         #[arg(long, conflicts_with = "hub_key")]
         dir: Option<PathBuf>,
     },
+    #[command(flatten)]
+    Officer(officer::Command),
 }
 
 /// Parses the command line, runs the command, reports.
@@ -160,7 +162,7 @@ fn coded(error: &anyhow::Error) -> String {
 }
 
 /// One line for people, on stderr.
-fn note(text: &str) {
+pub(crate) fn note(text: &str) {
     drop(writeln!(io::stderr(), "node: {text}"));
 }
 
@@ -173,11 +175,11 @@ fn quiet_panics() {
 }
 
 /// A result, on stdout.
-fn say(text: &str) -> anyhow::Result<()> {
+pub(crate) fn say(text: &str) -> anyhow::Result<()> {
     writeln!(io::stdout(), "{text}").context("cannot write to stdout")
 }
 
-fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+pub(crate) fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -195,12 +197,11 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
             let (study, dir, data, html) = (&study, &dir, &data, html.as_deref());
             look(&Asked { study, dir, data, json, html, small_only })
         }
-        Command::Run { dir, data, allow_exact, pause_at } => {
-            serve(&dir, data, allow_exact, pause_at)
-        }
+        Command::Run { dir, data, pause_at } => serve(&dir, data, pause_at),
         Command::Verify { folder, hub_key, dir } => {
             verify(&folder, hub_key.as_deref(), dir.as_deref())
         }
+        Command::Officer(command) => officer::run(command),
     }
 }
 
@@ -283,18 +284,20 @@ fn look(asked: &Asked<'_>) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn serve(
-    dir: &Path,
-    data: PathBuf,
-    allow_exact: bool,
-    pause_at: Option<String>,
-) -> anyhow::Result<ExitCode> {
+fn serve(dir: &Path, data: PathBuf, pause_at: Option<String>) -> anyhow::Result<ExitCode> {
     let membership = Membership::open(dir)?;
     let mut journal = Journal::open(&dir.join("state"))?;
     membership.record(&mut journal, now_ms())?;
     let dialer = membership.dialer()?;
     let (district, hub_key) = (membership.district().clone(), membership.hub_key());
     note(&format!("district {district}, hub {}", membership.address()));
+    if Policy::load(&dir.join(POLICY_FILE))?.is_missing() {
+        note(&format!(
+            "{} has no {POLICY_FILE}; every study is refused until it has",
+            dir.display()
+        ));
+        note("hint: deploy/samples/policy.toml is one to start from; it is read for every study");
+    }
     if !data.is_dir() {
         note(&format!("{} is not there; every study is refused until it is", data.display()));
     }
@@ -302,7 +305,7 @@ fn serve(
         identity: membership.into_identity(),
         district,
         hub_key,
-        allow_exact,
+        home: dir.to_owned(),
         contribute: Box::new(move |question| contribute(&data, question)),
         journal: Mutex::new(journal),
         orders: Mutex::default(),
@@ -336,17 +339,14 @@ fn serve(
     }
 }
 
-/// This district's contribution: the files are read afresh for every run.
-fn contribute(
-    data: &Path,
-    question: Question<'_>,
-) -> Result<flashlight_proto::contribution::Contribution, Refusal> {
+/// This district's words: the files are read afresh for every run.
+fn contribute(data: &Path, question: Question<'_>) -> Result<Words, Refusal> {
     let Question { study, schools, layout, district } = question;
     let (records, _) =
         Records::read(data).map_err(|error| Refusal::new(error.code(), error.to_string()))?;
-    let (contribution, _) = aggregate(&records, study, schools, layout, district)
-        .map_err(|error| Refusal::new(error.code(), error.to_string()))?;
-    Ok(contribution)
+    let counted = aggregate(&records, study, schools, layout, district);
+    let (words, _) = counted.map_err(|error| Refusal::new(error.code(), error.to_string()))?;
+    Ok(words)
 }
 
 fn verify(folder: &Path, hub_key: Option<&str>, dir: Option<&Path>) -> anyhow::Result<ExitCode> {

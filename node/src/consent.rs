@@ -24,7 +24,9 @@ use flashlight_proto::vouch::Vouch;
 
 use crate::ledger::{Loss, Override, Question};
 
-pub use self::decisions::{Decision, Decisions, DecisionsError, REASON_MAX, collect, leave};
+pub use flashlight_proto::vouch::log_origin;
+
+pub use self::decisions::{Decision, Decisions, DecisionsError, REASON_MAX, collect, leave, left};
 pub use self::policy::{Allow, Approval, Floors, POLICY_BYTES_MAX, Policy, PolicyError};
 pub use self::refusal::Refusal;
 pub(crate) use self::refusal::named;

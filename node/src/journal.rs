@@ -8,7 +8,7 @@ use flashlight_proto::canonical::Digest;
 use flashlight_proto::identity::{DistrictId, IdentityKey};
 use flashlight_proto::roster::{Roster, RosterError, SignedRoster};
 use flashlight_proto::study::Mode;
-use flashlight_store::{Store, StoreError};
+use flashlight_store::{Recorded, Store, StoreError};
 use serde::{Deserialize, Serialize};
 
 use crate::ledger::{Loss, Question};
@@ -62,13 +62,6 @@ pub enum Entry {
         study: Digest,
         /// Words in the vector.
         words: u64,
-    },
-    /// The one survivor set this node signs for a round, before the signature leaves.
-    Confirmed {
-        /// The round, hex.
-        round: String,
-        /// U₃.
-        survivors: Vec<DistrictId>,
     },
     /// A round is paid for. Comes before [`Entry::Masked`]; never undone.
     Charged {
@@ -149,9 +142,9 @@ impl flashlight_store::Entry for Entry {
             Self::Masked { round, study, .. } => {
                 vec![format!("round/{round}"), format!("study/{study}")]
             }
-            Self::Confirmed { round, .. }
-            | Self::Answered { round, .. }
-            | Self::RoundEnded { round, .. } => vec![format!("round/{round}")],
+            Self::Answered { round, .. } | Self::RoundEnded { round, .. } => {
+                vec![format!("round/{round}")]
+            }
             Self::Charged { round, study, years, .. } => {
                 let mut keys = vec![format!("round/{round}"), format!("study/{study}")];
                 keys.extend(years.iter().map(|(year, _)| format!("year/{year}")));
@@ -239,6 +232,23 @@ pub fn accept_roster(
     };
     journal.append(&entry, now_ms).map_err(RosterRefusal::Journal)?;
     Ok(roster)
+}
+
+/// The newest roster among these entries: the last one this node accepted.
+///
+/// # Errors
+/// The first error among the entries; [`RosterRefusal::Roster`] when what was recorded is none.
+pub fn last_roster(
+    entries: impl Iterator<Item = Result<Recorded<Entry>, StoreError>>,
+) -> Result<Option<Roster>, RosterRefusal> {
+    let mut last = None;
+    for recorded in entries {
+        if let Entry::RosterSeen { text, .. } = recorded.map_err(RosterRefusal::Journal)?.entry {
+            last = Some(text);
+        }
+    }
+    let read = |text: String| Roster::parse(text.as_bytes()).map_err(RosterRefusal::Roster);
+    last.map(read).transpose()
 }
 
 /// The key of the last roster accepted.

@@ -13,7 +13,6 @@ mod budget;
 mod head;
 mod loss;
 mod officers;
-mod question;
 mod refusal;
 mod sets;
 
@@ -28,11 +27,13 @@ use flashlight_store::{Recorded, StoreError};
 use crate::consent::Permit;
 use crate::journal::{Entry, Journal};
 
+pub use flashlight_proto::question::{Question, QuestionError};
+
+pub(crate) use self::budget::utc;
 pub use self::budget::{Budget, ChargeView, YearView};
 pub use self::head::{check_not_behind, salted_head};
 pub use self::loss::Loss;
 pub use self::officers::{OVERRIDE_BYTES_MAX, Override, OverrideError};
-pub use self::question::{Question, QuestionError};
 pub use self::refusal::Refusal;
 
 /// The right to send one noisy contribution, once. Exists only after its charge is durable.
@@ -162,6 +163,13 @@ impl Ledger {
         Ok(ledger)
     }
 
+    /// Every question this node signed a set of survivors for, with the different sets, each ascending.
+    pub fn answered(&self) -> impl Iterator<Item = (&Question, BTreeSet<&[DistrictId]>)> {
+        self.answers.iter().map(|(question, answers)| {
+            (question, answers.iter().map(|answer| &answer.survivors[..]).collect())
+        })
+    }
+
     /// The charge of a round.
     fn charge_of(&self, round: &str) -> Option<&Charge> {
         self.charges.iter().find(|charge| charge.round == round)
@@ -251,6 +259,12 @@ impl Ledger {
             self.check_year(permit, *year, *asked)?;
         }
         self.check_sets(permit)
+    }
+
+    /// Whether this round was ever charged.
+    #[must_use]
+    pub fn has_charged(&self, round: RoundId) -> bool {
+        self.charge_of(&round.to_string()).is_some()
     }
 
     /// What has been charged to a school year.

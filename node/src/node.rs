@@ -4,19 +4,20 @@
 //! nothing is taken from the hub that this node can derive itself, and a roster that contradicts an
 //! earlier one is refused. Not here: rounds (`round.rs`).
 
+use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use flashlight_proto::canonical::Digest;
-use flashlight_proto::contribution::Contribution;
 use flashlight_proto::identity::{DistrictId, IdentityKey, IdentitySecret, Signature};
 use flashlight_proto::layout::Layout;
 use flashlight_proto::roster::{Roster, SignedRoster};
 use flashlight_proto::schools::SchoolTable;
 use flashlight_proto::secagg::{Abort, LedgerHead, OrdersOpened};
-use flashlight_proto::study::{Mode, Study, study_digest};
+use flashlight_proto::study::{Study, study_digest};
 use flashlight_proto::wire::pb;
 use flashlight_store::pause::Pause;
+use zeroize::Zeroizing;
 
 use crate::journal::{Entry, Journal, accept_roster};
 use crate::ledger::salted_head;
@@ -56,9 +57,11 @@ pub struct Question<'a> {
     pub district: &'a DistrictId,
 }
 
-/// Where contributions come from: the district's folder, or a bench's made-up words.
-pub type Contribute =
-    Box<dyn Fn(Question<'_>) -> Result<Contribution, Refusal> + Send + Sync + 'static>;
+/// A study's words, exact, in the order of its layout.
+pub type Words = Zeroizing<Vec<i64>>;
+
+/// Where words come from: the district's folder, or a bench's made-up ones.
+pub type Contribute = Box<dyn Fn(Question<'_>) -> Result<Words, Refusal> + Send + Sync + 'static>;
 
 /// An enrolled node with its keys and its journal.
 pub struct Node {
@@ -68,9 +71,9 @@ pub struct Node {
     pub district: DistrictId,
     /// Signs rosters and studies.
     pub hub_key: IdentityKey,
-    /// Whether this district has allowed sums without noise.
-    pub allow_exact: bool,
-    /// Where contributions come from.
+    /// This node's folder: policy, decisions, studies that wait.
+    pub home: PathBuf,
+    /// Where words come from.
     pub contribute: Contribute,
     /// The truth about what this node did.
     pub journal: Mutex<Journal>,
@@ -90,7 +93,7 @@ pub fn now_ms() -> u64 {
 
 impl Node {
     /// Reads or changes the journal.
-    fn with_journal<T>(&self, work: impl FnOnce(&mut Journal) -> T) -> T {
+    pub(crate) fn with_journal<T>(&self, work: impl FnOnce(&mut Journal) -> T) -> T {
         work(&mut self.journal.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
@@ -163,18 +166,6 @@ impl Node {
         }
         let schools = SchoolTable::parse(&signed.schools_csv)
             .map_err(|error| bad(error.code(), error.to_string()))?;
-        match study.mode {
-            Mode::Exact if !self.allow_exact => {
-                let text = "the study is exact (no noise) and this district has not allowed that; \
-                            start the node with --allow-exact to take part";
-                return Err(bad("exact_not_allowed", text.to_owned()));
-            }
-            Mode::Dp => {
-                let text = "this version cannot add noise; it takes part in exact studies only";
-                return Err(bad("dp_not_available", text.to_owned()));
-            }
-            Mode::Exact => {}
-        }
         let layout = Layout::derive(&study, &schools)
             .map_err(|error| bad(error.code(), error.to_string()))?;
         Ok((study, schools, layout))

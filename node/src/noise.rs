@@ -192,6 +192,30 @@ pub fn perturb(
     Ok(Noisy { words, round: spend.round(), study: spend.study() })
 }
 
+/// Whether every word is within what the public school table allows this district: asked before a
+/// charge is made for them.
+///
+/// # Errors
+/// [`NoiseError::Bound`] naming the first word that is not, or [`NoiseError::Cover`] when the plan
+/// and the words are not of one layout.
+pub fn within_bounds(
+    words: &[i64],
+    plan: &NoisePlan,
+    layout: &Layout,
+    district: &DistrictId,
+) -> Result<(), NoiseError> {
+    let shares = shares(plan, layout, district);
+    covered_once(words.len(), &shares)?;
+    for share in &shares {
+        let Fill::Noise { bound, .. } = share.fill else { continue };
+        let mut places = share.words.iter().flat_map(|run| run.words());
+        if let Some(word) = places.find(|word| words[*word].unsigned_abs() > bound) {
+            return Err(NoiseError::Bound { word });
+        }
+    }
+    Ok(())
+}
+
 /// Passes exact words on, for a round that was charged as `exact`.
 ///
 /// # Errors

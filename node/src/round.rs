@@ -1,18 +1,18 @@
 //! The node's part in rounds: takes the coordinator's directives one at a time and answers each.
 //!
 //! In: directives over a stream this node opened. Out: calls it makes. Promise: what was announced is
-//! checked before records are read (hub signature, roster, layout, terms); every entry of the journal
-//! is durable before the message it stands for leaves; a contribution is masked at most once. A round
-//! is never resumed: a lost connection or a restart ends it.
+//! checked before records are read (hub signature, roster, layout, terms), and judged by policy and
+//! books (`gate.rs`); every entry of the journal is durable before the message it stands for leaves;
+//! a contribution is charged before it is masked, and masked at most once. A round is never resumed:
+//! a lost connection or a restart ends it.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use flashlight_proto::canonical::Digest;
-use flashlight_proto::contribution::Contribution;
-use flashlight_proto::identity::{DistrictId, Signature};
+use flashlight_proto::identity::DistrictId;
 use flashlight_proto::layout::Layout;
-use flashlight_proto::roster::{MemberState, Roster, SignedRoster};
+use flashlight_proto::roster::{MemberState, Roster};
 use flashlight_proto::schools::SchoolTable;
 use flashlight_proto::secagg::{
     Advertisement, Chosen, Confirmation, ExpectConfirmations, ExpectKeys, ExpectOrder, ExpectSeals,
@@ -20,14 +20,18 @@ use flashlight_proto::secagg::{
     Terms, advertise,
 };
 use flashlight_proto::study::Study;
+use flashlight_proto::vouch::Vouch;
 use flashlight_proto::wire::pb::district_client::DistrictClient;
-use flashlight_proto::wire::{self, Begin, CODE_KEY, Directive, Ended, RunId, pb};
+use flashlight_proto::wire::{self, Begin, CODE_KEY, Directive, Ended, Logged, RunId, pb};
 use getrandom::SysRng;
 use rand_core::UnwrapErr;
 use tonic::transport::Channel;
 
+use crate::consent::Permit;
+use crate::gate::{self, Asking};
 use crate::journal::Entry;
-pub use crate::node::{Contribute, Node, Question, Refusal, now_ms};
+pub use crate::node::{Contribute, Node, Question, Refusal, Words, now_ms};
+use crate::noise;
 
 /// Longest wait for the answer to one call.
 const CALL_WAIT: Duration = Duration::from_secs(360);
@@ -39,8 +43,15 @@ struct Prepared {
     schools: SchoolTable,
     layout: Layout,
     roster: Roster,
-    /// Until it is masked.
-    contribution: Option<Contribution>,
+    vouches: Vec<Vouch>,
+    /// Exact, until they are masked.
+    words: Option<Words>,
+}
+
+/// A round that policy and books let in.
+struct Admitted {
+    terms: Arc<Terms>,
+    permit: Permit,
 }
 
 /// The protocol state of the round this node is in.
@@ -69,6 +80,8 @@ pub struct Session {
     client: DistrictClient<Channel>,
     prepared: Option<Prepared>,
     round: Option<RoundId>,
+    /// Of this round, until it is charged.
+    admitted: Option<Admitted>,
     state: State,
 }
 
@@ -85,7 +98,7 @@ impl Session {
     /// A session over an open channel.
     #[must_use]
     pub const fn new(node: Arc<Node>, client: DistrictClient<Channel>) -> Self {
-        Self { node, client, prepared: None, round: None, state: State::Idle }
+        Self { node, client, prepared: None, round: None, admitted: None, state: State::Idle }
     }
 
     /// Acts on one directive.
@@ -95,7 +108,7 @@ impl Session {
     pub async fn act(&mut self, directive: Directive) -> Result<Outcome, tonic::Status> {
         match directive {
             Directive::KeepAlive => Ok(Outcome::Quiet),
-            Directive::Announce { run, study, .. } => self.announce(run, study).await,
+            Directive::Announce { run, study, logged } => self.announce(run, study, logged).await,
             Directive::Ended(ended) => Ok(self.ended(&ended)),
             Directive::Advertise(begin) => {
                 let round = begin.round;
@@ -173,11 +186,17 @@ impl Session {
         Ok(Outcome::Note(format!("left round {round} at {step}: {reason} ({code})")))
     }
 
-    async fn announce(&mut self, run: RunId, study: Digest) -> Result<Outcome, tonic::Status> {
+    async fn announce(
+        &mut self,
+        run: RunId,
+        study: Digest,
+        logged: Logged,
+    ) -> Result<Outcome, tonic::Status> {
         self.prepared = None;
+        self.admitted = None;
         self.state = State::Idle;
         self.node.pause("prepare", "before").await;
-        let result = match self.prepare(run, study).await {
+        let result = match self.prepare(run, study, logged).await {
             Ok(prepared) => Ok(prepared),
             Err(StepError::Status(status)) => return run_over(&status),
             Err(StepError::Refusal(refusal)) => Err(refusal),
@@ -205,37 +224,43 @@ impl Session {
         }
     }
 
-    async fn prepare(&mut self, run: RunId, wanted: Digest) -> Result<Prepared, StepError> {
-        let signed = self.client.fetch_roster(pb::FetchRosterRequest {}).await?.into_inner();
-        let signature = Signature::try_from(&signed.signature[..])
-            .map_err(|error| Refusal::new("roster_signature", error.to_string()))?;
-        let roster = self.node.accept_roster(&SignedRoster { text: signed.text, signature })?;
+    async fn prepare(
+        &mut self,
+        run: RunId,
+        wanted: Digest,
+        logged: Logged,
+    ) -> Result<Prepared, StepError> {
+        self.node.not_behind(logged)?;
+        let fetched = self.client.fetch_roster(pb::FetchRosterRequest {}).await?.into_inner();
+        let (signed, vouches) = wire::fetched_roster(fetched)
+            .map_err(|error| Refusal::new(error.code(), error.to_string()))?;
+        let roster = self.node.accept_roster(&signed)?;
         let request = pb::FetchStudyRequest { study_hash: wanted.as_bytes().to_vec() };
         let signed = self.client.fetch_study(request).await?.into_inner();
         let node = Arc::clone(&self.node);
         let prepared = blocking(move || {
             let (study, schools, layout) = node.accept_study(wanted, &signed)?;
+            node.consider(&study, &signed)?;
             let question = Question {
                 study: &study,
                 schools: &schools,
                 layout: &layout,
                 district: &node.district,
             };
-            let contribution = (node.contribute)(question)?;
-            let contribution = Some(contribution);
-            Ok::<_, Refusal>(Prepared { run, study, schools, layout, roster, contribution })
+            let words = Some((node.contribute)(question)?);
+            Ok::<_, Refusal>(Prepared { run, study, schools, layout, roster, vouches, words })
         });
         Ok(prepared.await??)
     }
 
     async fn advertise(&mut self, begin: Begin) -> Result<(), StepError> {
         self.round = Some(begin.round);
-        self.state = State::Idle;
+        (self.admitted, self.state) = (None, State::Idle);
         let node = Arc::clone(&self.node);
         node.pause("advertise", "before").await;
         let prepared = self.prepared.as_ref().filter(|prepared| prepared.run == begin.run);
         let prepared = prepared
-            .filter(|prepared| prepared.contribution.is_some())
+            .filter(|prepared| prepared.words.is_some())
             .ok_or_else(|| Refusal::new("not_prepared", "this node is not ready for this run"))?;
         let round = begin.round;
         let terms = Arc::new(prepared.terms(begin)?);
@@ -244,6 +269,15 @@ impl Session {
             let reason = "the hub opened a round under terms that were used before";
             return Err(Refusal::new("ctx_replayed", reason).into());
         }
+        let asking =
+            Asking { study: &prepared.study, roster: &prepared.roster, vouches: &prepared.vouches };
+        let permit = node.permit(&asking, &terms)?;
+        if let (Some(plan), Some(words)) = (&terms.noise, &prepared.words) {
+            // A word that would be refused later is refused here, where it costs nothing.
+            noise::within_bounds(words, plan, &prepared.layout, &node.district)
+                .map_err(Refusal::from)?;
+        }
+        self.admitted = Some(Admitted { terms: Arc::clone(&terms), permit });
         let (study, number) = (terms.study, terms.round_number);
         node.record(&Entry::CtxAccepted { ctx, round: round.to_string(), study, number })?;
         let head = node.ledger_head();
@@ -339,13 +373,21 @@ impl Session {
 
     async fn mask(&mut self, round: RoundId, sharers: Vec<DistrictId>) -> Result<(), StepError> {
         let State::Sharers(state) = self.take(round) else { return Err(out_of_step()) };
+        state.check(&sharers).map_err(Refusal::from)?;
+        let Admitted { terms, permit } = self.admitted.take().ok_or_else(out_of_step)?;
         let prepared = self.prepared.as_mut().ok_or_else(out_of_step)?;
-        let ours = prepared.contribution.take().ok_or_else(out_of_step)?;
-        let (study, words) = (prepared.study.hash(), ours.len() as u64);
-        let masked = blocking(move || state.mask(&sharers, ours)).await?;
-        let (state, masked) = masked.map_err(Refusal::from)?;
+        let words = prepared.words.take().ok_or_else(out_of_step)?;
+        let (study, count) = (prepared.study.hash(), words.len() as u64);
         self.node.pause("mask", "before").await;
-        self.node.record(&Entry::Masked { round: round.to_string(), study, words })?;
+        let spend = self.node.charge(permit, round)?;
+        self.node.pause("mask", "charged").await;
+        let (layout, district) = (prepared.layout.clone(), self.node.district.clone());
+        let masked = blocking(move || {
+            let ours = gate::contribution(spend, words, &terms, &layout, &district)?;
+            state.mask(&sharers, ours).map_err(Refusal::from)
+        });
+        let (state, masked) = masked.await??;
+        self.node.record(&Entry::Masked { round: round.to_string(), study, words: count })?;
         self.node.with_orders(OrdersOpened::masked);
         self.node.pause("mask", "recorded").await;
         self.upload(round, masked).await?;
@@ -384,10 +426,10 @@ impl Session {
     ) -> Result<(), StepError> {
         self.node.pause("confirm", "before").await;
         let State::Survivors(state) = self.take(round) else { return Err(out_of_step()) };
-        let entry = Entry::Confirmed { round: round.to_string(), survivors: survivors.clone() };
+        let named = survivors.clone();
         let (state, signature) =
             state.confirm(survivors, &self.node.identity).map_err(Refusal::from)?;
-        self.node.record(&entry)?;
+        self.node.answer(round, &named)?;
         self.node.pause("confirm", "recorded").await;
         self.state = State::Confirmations(state);
         self.client
@@ -416,7 +458,10 @@ impl Session {
 
     fn ended(&mut self, ended: &Ended) -> Outcome {
         let ours = self.prepared.as_ref().is_some_and(|prepared| prepared.run == ended.run);
-        self.state = State::Idle;
+        (self.admitted, self.state) = (None, State::Idle);
+        if let Some(round) = ended.round {
+            self.node.close_books(round, ended.release, &ended.code);
+        }
         if ended.recut {
             return Outcome::Quiet;
         }
@@ -448,11 +493,8 @@ impl Prepared {
         if begin.roster != self.roster.hash() {
             return differs("roster_hash", "roster");
         }
-        let rule = &self.study.cohort;
-        if (begin.max_dropped, begin.max_colluding)
-            != (u32::from(rule.max_dropped), u32::from(rule.max_colluding))
-        {
-            return differs("cohort_rule", "number of districts that may drop or collude");
+        if begin.max_colluding != u32::from(self.study.cohort.max_colluding) {
+            return differs("cohort_rule", "number of districts that may collude");
         }
         let chosen = Chosen {
             round_id: begin.round,

@@ -14,6 +14,7 @@ pub mod contribution;
 pub mod dp;
 pub mod identity;
 pub mod layout;
+pub mod question;
 pub mod release;
 pub mod roster;
 pub mod schools;

@@ -167,8 +167,10 @@ impl RoundFacts {
             return wrong("survivors and lost districts do not make up the cohort");
         }
         let n = u16::try_from(self.cohort.len()).unwrap_or(u16::MAX);
-        if study.cohort.sizes(n).ok() != Some(self.sizes) {
-            return wrong("n, m, t, c, h are not what the study's cohort rule gives");
+        // Later rounds and retries are stricter than the study's rule, never laxer.
+        let max_dropped = n.saturating_sub(self.sizes.m);
+        if study.cohort.round(n, max_dropped, self.sizes.t).ok() != Some(self.sizes) {
+            return wrong("n, m, t, c, h are not what the study's cohort rule allows");
         }
         if self.survivors.len() < usize::from(self.sizes.m) {
             return wrong("fewer than m districts survived");

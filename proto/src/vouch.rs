@@ -19,6 +19,13 @@ pub const VOUCHES_MAX: usize = 10_000;
 /// Longest vouch as text, bytes.
 pub const VOUCH_TEXT_MAX: usize = 300;
 
+/// The name of a network, as vouches and the officers' overrides sign it: the text of the key that
+/// signs its rosters, studies and releases. Both sides take it from here alone.
+#[must_use]
+pub fn log_origin(hub_key: &IdentityKey) -> String {
+    hub_key.to_string()
+}
+
 /// A vouch that is none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

@@ -16,6 +16,10 @@ mod directive;
 
 pub use directive::Directive;
 
+mod roster;
+
+pub use self::roster::{FETCHED_ROSTER_MAX, fetched_roster, roster_reply};
+
 /// The generated messages, clients and servers of `wire.proto`.
 #[allow(
     missing_docs,
@@ -77,6 +81,15 @@ impl WireError {
 /// A run's id: one `coordinator run`, which may take several rounds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RunId(pub [u8; 16]);
+
+/// What the hub's journal knows of a node's: a node that is behind it refuses.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Logged {
+    /// Its head when it last advertised.
+    pub head: Option<LedgerHead>,
+    /// The last round whose survivors it was one of.
+    pub masked: Option<RoundId>,
+}
 
 /// What the coordinator chose for a round, as it arrives at a node.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -226,10 +226,28 @@ impl Journal {
     }
 }
 
+/// The lines of a journal as it stands now, which another process may hold open and write to: takes
+/// no lock and changes nothing. `None`: there is no journal. Use [`Lines::next_line`], which ends
+/// before a last line that is being written.
+pub(crate) fn beside(path: &Path) -> Result<Option<Lines<'static>>, StoreError> {
+    let file = match File::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        opened => opened.map_err(StoreError::at("open", path))?,
+    };
+    let about = file.metadata().map_err(StoreError::at("read", path))?;
+    if !about.is_file() {
+        let source = io::Error::from(io::ErrorKind::InvalidInput);
+        return Err(StoreError::io("use as a journal", path, source));
+    }
+    let until = Mark { head: Head::EMPTY, bytes: about.len() };
+    let reader = Box::new(BufReader::with_capacity(READ_BYTES, file));
+    Ok(Some(Lines::new(reader, path, Mark::START, until)))
+}
+
 /// Verified lines of a journal, each with its offset.
 pub(crate) struct Lines<'a> {
     reader: Box<dyn BufRead + Send + 'a>,
-    path: &'a Path,
+    path: PathBuf,
     at: Mark,
     until: Mark,
     text: Vec<u8>,
@@ -237,16 +255,16 @@ pub(crate) struct Lines<'a> {
 }
 
 impl<'a> Lines<'a> {
-    fn new(reader: Box<dyn BufRead + Send + 'a>, path: &'a Path, at: Mark, until: Mark) -> Self {
+    fn new(reader: Box<dyn BufRead + Send + 'a>, path: &Path, at: Mark, until: Mark) -> Self {
         let left = until.bytes.saturating_sub(at.bytes);
         let reader = Box::new(reader.take(left));
-        Self { reader, path, at, until, text: Vec::new(), torn: 0 }
+        Self { reader, path: path.to_path_buf(), at, until, text: Vec::new(), torn: 0 }
     }
 
     /// The next line and its offset; `None` at the end and, when opening, before a torn last line.
-    fn next_line(&mut self) -> Result<Option<(u64, Line)>, StoreError> {
+    pub(crate) fn next_line(&mut self) -> Result<Option<(u64, Line)>, StoreError> {
         self.text.clear();
-        read_text(&mut self.reader, &mut self.text).map_err(StoreError::at("read", self.path))?;
+        read_text(&mut self.reader, &mut self.text).map_err(StoreError::at("read", &self.path))?;
         let length = self.text.len() as u64;
         let Some(text) = self.text.strip_suffix(b"\n") else {
             return self.tail(length).map(|()| None);
@@ -274,7 +292,7 @@ impl<'a> Lines<'a> {
 
     fn corrupt(&self, fault: &'static str) -> StoreError {
         let line = self.at.head.seq + 1;
-        StoreError::Corrupt { path: self.path.to_path_buf(), line, fault }
+        StoreError::Corrupt { path: self.path.clone(), line, fault }
     }
 }
 

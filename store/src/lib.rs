@@ -40,7 +40,7 @@ mod store;
 
 pub use error::StoreError;
 pub use line::Head;
-pub use store::{Entry, Recorded, Store};
+pub use store::{Entry, Recorded, Store, read_journal};
 
 /// Longest entry, in bytes of JSON: 1 MiB.
 pub const ENTRY_BYTES_MAX: usize = 1 << 20;

@@ -12,7 +12,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::index::{Index, Place, Places, Sled};
-use crate::journal::{Journal, Mark};
+use crate::journal::{self, Journal, Mark};
 use crate::line::Line;
 use crate::lock::{self, Lock};
 use crate::{Head, JOURNAL_BYTES_MAX, KEY_BYTES_MAX, KEYS_MAX, StoreError, files};
@@ -178,14 +178,41 @@ impl<E: Entry> Store<E> {
     }
 
     fn decode(&self, line: Line) -> Result<Recorded<E>, StoreError> {
-        let Head { seq, hash } = line.head;
-        // serde_json's message would quote the entry, so it is dropped.
-        let entry = serde_json::from_slice(&line.json).map_err(|_| StoreError::Unreadable {
-            path: self.journal.path().to_path_buf(),
-            line: seq,
-        })?;
-        Ok(Recorded { seq, time_ms: line.time_ms, hash, entry })
+        decode(line, self.journal.path())
     }
+}
+
+/// Reads the journal in `dir` beside a [`Store`] that may have it open, in this process or another:
+/// takes no lock, makes and changes nothing. Entries as they stood when it was called, oldest first,
+/// each verified as [`Store::open`] verifies it; ends after the first error. No journal holds no
+/// entries. A last line that is still being written, or that a crash cut short, is left out.
+///
+/// Not promised: that the journal was not cut back at a line boundary. The index, which could know, is
+/// the open store's.
+///
+/// # Errors
+/// `io` when the journal cannot be opened; items are `journal_corrupt`, `entry_unreadable` or `io`.
+pub fn read_journal<E: Entry>(
+    dir: &Path,
+) -> Result<impl Iterator<Item = Result<Recorded<E>, StoreError>> + use<E>, StoreError> {
+    let path = dir.join("journal");
+    let mut lines = journal::beside(&path)?;
+    Ok(std::iter::from_fn(move || {
+        let next = lines.as_mut()?.next_line().transpose()?;
+        let recorded = next.and_then(|(_, line)| decode(line, &path));
+        if recorded.is_err() {
+            lines = None;
+        }
+        Some(recorded)
+    }))
+}
+
+fn decode<E: Entry>(line: Line, path: &Path) -> Result<Recorded<E>, StoreError> {
+    let Head { seq, hash } = line.head;
+    // serde_json's message would quote the entry, so it is dropped.
+    let entry = serde_json::from_slice(&line.json)
+        .map_err(|_| StoreError::Unreadable { path: path.to_path_buf(), line: seq })?;
+    Ok(Recorded { seq, time_ms: line.time_ms, hash, entry })
 }
 
 impl<E: Entry> fmt::Debug for Store<E> {

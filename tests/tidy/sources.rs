@@ -13,28 +13,33 @@ const LONG: [(&str, usize); 0] = [];
 
 /// Where generated messages may be named: the conversions, the rpcs of each side, and what hands them
 /// on unread.
-const GENERATED: [&str; 11] = [
+const GENERATED: [&str; 14] = [
     "coordinator/src/cli.rs", // the operator's calls, and the services it starts
     "coordinator/src/hub.rs", // the queues to the districts
     "coordinator/src/round.rs", // progress lines; shares, whose place only the round knows
     "coordinator/src/run.rs", // progress lines; the signed study as it is handed out
     "coordinator/src/service.rs", // the rpcs
     "node/src/enroll.rs",     // the one call of a node without a certificate
-    "node/src/link.rs",
-    "node/src/node.rs",  // the study as it came       // the stream of directives
-    "node/src/round.rs", // a district's calls
-    "proto/src/wire.rs", // the conversions
+    "node/src/gate.rs",       // the study as it came, kept for the officer
+    "node/src/link.rs",       // the stream of directives
+    "node/src/node.rs",       // the study as it came
+    "node/src/officer/hub.rs", // the officer's two calls
+    "node/src/round.rs",      // a district's calls
+    "proto/src/wire.rs",      // the conversions
     "proto/src/wire/directive.rs",
+    "proto/src/wire/roster.rs",
 ];
 
 /// Where something may be written out by serde.
-const SERIALIZE: [&str; 19] = [
+const SERIALIZE: [&str; 21] = [
     "coordinator/src/journal.rs",       // entries: ids, public keys, hashes
     "node/src/enroll/membership.rs",    // node.json: who we are and where the hub is
     "node/src/journal.rs",              // entries: ids, public keys, hashes
     "node/src/ledger/budget.rs",        // `budget --json`: rounds, years and what they cost
     "node/src/ledger/loss.rs",          // a privacy loss
-    "node/src/ledger/question.rs",      // what was asked: indicator, year, date
+    "proto/src/question.rs",            // what was asked: indicator, year, date
+    "node/src/officer/books.rs",        // `pending --json`: studies that wait
+    "node/src/officer/peers.rs",        // `peers --json`: the roster as this district sees it
     "node/src/preview/last.rs",         // the exact words of the last preview, for this node alone
     "node/src/preview/view.rs",         // `preview --json`: exact, for the district alone
     "node/src/records/report.rs",       // `check --json`: files, rules, row numbers, counts

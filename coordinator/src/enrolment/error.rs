@@ -2,6 +2,7 @@
 
 use flashlight_proto::identity::DistrictId;
 use flashlight_proto::roster::{MEMBERS_MAX, NAME_MAX, RosterError};
+use flashlight_proto::vouch::{VOUCHES_MAX, VouchError};
 use flashlight_store::StoreError;
 
 use super::{INVITATIONS_MAX, REASON_MAX};
@@ -153,6 +154,56 @@ impl OperatorError {
             Self::Journal(source) => source.code(),
             Self::Roster(source) => source.code(),
         }
+    }
+}
+
+/// A district's vouch was refused; nothing was recorded.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum VouchRefused {
+    /// Not a vouch, or not signed by the sender's identity key for this network.
+    #[error(transparent)]
+    Vouch(VouchError),
+    /// Made by another district than the one that sent it.
+    #[error("a district vouches in its own name only")]
+    Sender,
+    /// For the sender itself.
+    #[error("a district cannot vouch for itself")]
+    Own,
+    /// For a district or a key that the roster does not show.
+    #[error(
+        "the roster holds no active district {district} under that key; fetch the newest roster"
+    )]
+    Unknown {
+        /// For whom.
+        district: DistrictId,
+    },
+    /// No room.
+    #[error("the hub keeps {VOUCHES_MAX} vouches and takes no more")]
+    Full,
+    /// The hub could not record it.
+    #[error("the hub cannot record the vouch")]
+    Journal(#[source] StoreError),
+}
+
+impl VouchRefused {
+    /// The stable name of this error.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Vouch(source) => source.code(),
+            Self::Sender => "vouch_sender",
+            Self::Own => "vouch_self",
+            Self::Unknown { .. } => "vouch_unknown",
+            Self::Full => "vouches_full",
+            Self::Journal(source) => source.code(),
+        }
+    }
+
+    /// Whether the hub is at fault and the node may try again unchanged.
+    #[must_use]
+    pub const fn is_internal(&self) -> bool {
+        matches!(self, Self::Journal(_))
     }
 }
 

@@ -6,6 +6,8 @@ use rcgen::{CertificateParams, KeyPair};
 
 use super::*;
 
+mod vouches;
+
 const NOW_MS: u64 = 1_780_000_000_000;
 const HOUR: Duration = Duration::from_secs(3600);
 const HOUR_MS: u64 = 3_600_000;

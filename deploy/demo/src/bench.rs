@@ -24,6 +24,7 @@ use crate::network::{Network, role};
 
 mod micro;
 mod nodes;
+mod noise;
 mod setting;
 mod sparse;
 mod table;
@@ -125,7 +126,8 @@ struct Measured {
 struct Bench {
     network: Network,
     runtime: Runtime,
-    study: PathBuf,
+    setting: Setting,
+    out: PathBuf,
     port: u16,
     nodes: usize,
 }
@@ -139,7 +141,7 @@ fn bench(cli: &Cli) -> anyhow::Result<()> {
     let mut measured = Vec::new();
     for lost in [0, MAX_DROPPED] {
         for _ in 0..cli.repeat {
-            let one = bench.run(lost)?;
+            let one = bench.run(lost, measured.len())?;
             note(&format!("{lost} lost: {:.2} s", one.wall.as_secs_f64()));
             measured.push(one);
         }
@@ -161,12 +163,13 @@ impl Bench {
         note(&format!("enrolling {nodes} nodes"));
         nodes::enroll_all(&network, runtime.handle(), nodes)?;
         let port = Membership::open(&network.node_dir(&district(0)))?.address().port();
-        let study = Setting::new(nodes)?.write(out)?;
-        Ok(Self { network, runtime, study, port, nodes })
+        let (setting, out) = (Setting::new(nodes)?, out.to_owned());
+        Ok(Self { network, runtime, setting, out, port, nodes })
     }
 
     /// One run of the study over fresh connections to a fresh coordinator.
-    fn run(&mut self, lost: usize) -> anyhow::Result<Measured> {
+    fn run(&mut self, lost: usize, repetition: usize) -> anyhow::Result<Measured> {
+        let study = self.setting.write(&self.out, repetition)?;
         self.network.kill_hub()?;
         self.network.start_hub(self.port, None)?;
         let process = self.network.hub_process().context("the coordinator is gone")?;
@@ -175,7 +178,7 @@ impl Bench {
         let running = nodes::start_all(&self.network, handle, self.nodes, lost)?;
 
         let start = Instant::now();
-        let mut run = self.network.start_run(&self.study, GATHER_SECONDS)?;
+        let mut run = self.network.start_run(&study, GATHER_SECONDS)?;
         nodes::lose(handle, &running);
         let mut marks: Vec<(&'static str, Instant, Instant)> = Vec::new();
         let mut peak = [0; 2];

@@ -11,16 +11,15 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
 use clap::{Parser, ValueEnum};
-use flashlight_node::cli::study_beside;
-use flashlight_node::local::exact_cells;
+use flashlight_node::local::{LocalCell, exact_cells};
 use flashlight_node::records::Records;
-use flashlight_proto::layout::Layout;
-use flashlight_proto::release::{Outcome, Verified, verify_folder};
-use flashlight_proto::schools::SchoolTable;
-use flashlight_proto::study::{Mode, Study};
+use flashlight_proto::release::{Verified, verify_folder};
+use flashlight_proto::study::Mode;
 
-use crate::network::{Network, role, wait_for};
-use crate::{report, star};
+use crate::inputs::{District, Inputs};
+use crate::network::{Network, role, wait_for, wait_for_line};
+use crate::report::{self, View};
+use crate::{answers, summary};
 
 /// Nodes enrolled at a time.
 const WORKERS: usize = 4;
@@ -31,18 +30,34 @@ const GATHER_SECONDS: u32 = 300;
 /// Longest wait for the node that is to be lost to come to its point.
 const LOSE_WAIT: Duration = Duration::from_secs(60);
 
+/// Longest wait for a node to hear that the release is published.
+const HEAR_WAIT: Duration = Duration::from_secs(20);
+
+/// What a node tells when it has heard.
+const HEARD: &str = "the hub published a release";
+
 /// Marks a folder as one the demo made and may empty.
 const MARKER: &str = ".flashlight-demo";
 
-/// Where a node that will be lost stops: its peers have masked with it, its own vector never leaves.
-const LOSE_AT: &str = "mask:before";
+/// Where a node that will be lost stops: its peers have masked with it and it has paid; its own vector
+/// never leaves.
+const LOSE_AT: &str = "mask:charged";
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum ModeArg {
-    /// No noise
+    /// No noise, no formal privacy guarantee
     Exact,
     /// Noise drawn at the nodes
     Dp,
+}
+
+impl From<ModeArg> for Mode {
+    fn from(mode: ModeArg) -> Self {
+        match mode {
+            ModeArg::Exact => Self::Exact,
+            ModeArg::Dp => Self::Dp,
+        }
+    }
 }
 
 #[derive(Parser)]
@@ -59,9 +74,12 @@ struct Cli {
     /// The study, TOML, its school table beside it
     #[arg(long, requires = "data")]
     study: Option<PathBuf>,
-    /// Must be the study's own mode
+    /// dp by default; with --study it must be the study's own
     #[arg(long)]
     mode: Option<ModeArg>,
+    /// Privacy loss (zCDP) of the STAR study in dp mode [default: 0.1]; more is sharper
+    #[arg(long, conflicts_with = "data")]
+    rho: Option<f64>,
     /// Where everything is written; emptied first if an earlier demo wrote it
     #[arg(long, default_value = "flashlight-demo")]
     out: PathBuf,
@@ -107,29 +125,10 @@ impl Teller {
     }
 }
 
-/// One district of the network.
-struct District {
-    id: String,
-    folder: PathBuf,
-    /// Bytes of its enrolment file: how large it is, near enough.
-    size: u64,
-}
-
-/// The data, the study, and where they are.
-struct Inputs {
-    districts: Vec<District>,
-    study_path: PathBuf,
-    study: Study,
-    schools: SchoolTable,
-    layout: Layout,
-    star: Option<star::StarNetwork>,
-}
-
 fn demo(cli: &Cli) -> anyhow::Result<()> {
     let teller = Teller(Instant::now());
     let out = prepare_out(&cli.out)?;
     let inputs = inputs(cli, &out)?;
-    check_mode(cli.mode, &inputs.study)?;
     let lost = choose_lost(cli, &inputs)?;
     let shown = choose_shown(cli, &inputs, &lost)?;
     let title = &inputs.study.title;
@@ -143,14 +142,19 @@ fn demo(cli: &Cli) -> anyhow::Result<()> {
         .say("the hub has made its keys and listens on loopback (TLS 1.3, client certificates)")?;
     enroll_all(&network, &inputs.districts)?;
     teller.say("every district has enrolled: its keys were made at its node and stay there")?;
+    let ids: Vec<&str> = inputs.districts.iter().map(|district| district.id.as_str()).collect();
+    network.write_policies(&ids, &inputs.rules())?;
     for district in &inputs.districts {
         let pause = lost.contains(&district.id).then_some(LOSE_AT);
         network.start_node(&district.id, &district.folder, pause)?;
     }
     let release = run(&mut network, &inputs, &lost, &teller)?;
     let verified = verify(&release)?;
-    show(&inputs, &verified, shown, &teller)?;
-    compare(&inputs, &verified, &teller)?;
+    if inputs.study.mode == Mode::Dp {
+        wait_for_line(&network.log(&shown.id), HEARD, HEAR_WAIT)?;
+    }
+    network.stop_nodes()?;
+    show(&network, &inputs, &verified, Whose { shown, lost: &lost }, &teller)?;
     let mut stdout = io::stdout();
     writeln!(stdout, "\n  release   {}", from_here(&release).display())?;
     writeln!(stdout, "  verify    see VERIFY.txt there: sha256sum and openssl are enough")?;
@@ -182,64 +186,11 @@ fn prepare_out(out: &Path) -> anyhow::Result<PathBuf> {
 }
 
 fn inputs(cli: &Cli, out: &Path) -> anyhow::Result<Inputs> {
-    let (folders, study_path, star) = match (&cli.data, &cli.study) {
-        (Some(data), Some(study)) => (subfolders(data)?, study.clone(), None),
-        _ => {
-            let star = star::write_network(out).context("cannot write the STAR data")?;
-            let folders =
-                star.districts.iter().map(|one| (one.id.clone(), one.folder.clone())).collect();
-            (folders, star.study.clone(), Some(star))
-        }
-    };
-    let (study, schools) = study_beside(&study_path)?;
-    let layout = Layout::derive(&study, &schools)?;
-    let districts = folders
-        .into_iter()
-        .map(|(id, folder)| {
-            let size = ["enrollments.csv", "enrollments.parquet"]
-                .iter()
-                .filter_map(|file| fs::metadata(folder.join(file)).ok())
-                .map(|file| file.len())
-                .max();
-            let size = size.with_context(|| format!("{} has no enrollments", folder.display()))?;
-            Ok(District { id, folder, size })
-        })
-        .collect::<anyhow::Result<_>>()?;
-    Ok(Inputs { districts, study_path, study, schools, layout, star })
-}
-
-/// District folders, by name, which is the district's id.
-fn subfolders(data: &Path) -> anyhow::Result<Vec<(String, PathBuf)>> {
-    let mut folders = Vec::new();
-    let entries = fs::read_dir(data).with_context(|| format!("cannot read {}", data.display()))?;
-    for entry in entries {
-        let path = entry?.path();
-        if path.is_dir() {
-            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            folders.push((name, path.canonicalize()?));
-        }
+    let mode = cli.mode.map(Mode::from);
+    match (&cli.data, &cli.study) {
+        (Some(data), Some(study)) => Inputs::of_folder(data, study, mode),
+        _ => Inputs::star(out, mode.unwrap_or_default(), cli.rho),
     }
-    folders.sort();
-    ensure!(!folders.is_empty(), "{} holds no district folders", data.display());
-    Ok(folders)
-}
-
-fn check_mode(asked: Option<ModeArg>, study: &Study) -> anyhow::Result<()> {
-    let asked = match asked {
-        Some(ModeArg::Exact) => Mode::Exact,
-        Some(ModeArg::Dp) => Mode::Dp,
-        None => study.mode,
-    };
-    ensure!(
-        asked == study.mode,
-        "--mode {asked}, but the study says mode = \"{}\": change [privacy] in the study",
-        study.mode
-    );
-    ensure!(
-        study.mode == Mode::Exact,
-        "this version cannot add noise yet; it runs studies with mode = \"exact\""
-    );
-    Ok(())
 }
 
 /// The smallest districts, whose nodes will be killed in the middle of the round.
@@ -345,16 +296,21 @@ fn verify(release: &Path) -> anyhow::Result<Verified> {
     verify_folder(&files, None).context("the release does not verify")
 }
 
+/// Whose own numbers are shown, and whose nodes were killed.
+struct Whose<'a> {
+    shown: &'a District,
+    lost: &'a [String],
+}
+
+/// The table and what there is to say about it. The nodes have ended.
 fn show(
+    network: &Network,
     inputs: &Inputs,
     verified: &Verified,
-    district: &District,
+    whose: Whose<'_>,
     teller: &Teller,
 ) -> anyhow::Result<()> {
     let facts = verified.release.facts();
-    let (records, _) = Records::read(&district.folder)?;
-    let Inputs { study, schools, layout, .. } = inputs;
-    let own = exact_cells(&records, study, schools, layout, &district.id.parse()?)?;
     let lost: Vec<&str> = facts.lost.iter().map(|lost| lost.as_str()).collect();
     let lost =
         if lost.is_empty() { "none lost".to_owned() } else { format!("lost: {}", lost.join(", ")) };
@@ -363,66 +319,67 @@ fn show(
         facts.survivors.len(),
         facts.cohort.len()
     ))?;
-    let mut stdout = io::stdout();
-    writeln!(stdout, "\n  {}", study.title)?;
-    writeln!(stdout, "  exact sums, NO FORMAL PRIVACY GUARANTEE\n")?;
-    let min_n = study.suppression.min_n;
-    let table = report::table(verified.release.cells(), &own, &district.id, min_n);
-    write!(stdout, "{table}").context("cannot write to stdout")
+    writeln!(io::stdout(), "\n  {}", inputs.study.title)?;
+    let own = own_cells(inputs, whose.shown)?;
+    match inputs.study.mode {
+        Mode::Exact => show_exact(inputs, verified, &whose.shown.id, &own, teller)?,
+        Mode::Dp => show_noisy(network, inputs, verified, &whose, &own)?,
+    }
+    write!(io::stdout(), "{}", summary::notes(inputs)).context("cannot write to stdout")
 }
 
-/// What no real network can do: the demo holds everybody's data, so it adds them up in the clear.
-fn compare(inputs: &Inputs, verified: &Verified, teller: &Teller) -> anyhow::Result<()> {
-    let survivors: Vec<String> =
-        verified.release.facts().survivors.iter().map(ToString::to_string).collect();
-    let pooled = pooled(inputs, &survivors)?;
-    let (mut equal, mut hidden) = (0, 0);
-    for (cell, (n, total)) in verified.release.cells().iter().zip(&pooled) {
-        let same = match cell.outcome {
-            Outcome::Suppressed => {
-                hidden += 1;
-                continue;
-            }
-            Outcome::Count { n: got } => got == *n,
-            Outcome::Rate { num, n: got } => got == *n && i64::try_from(num).ok() == Some(*total),
-            Outcome::Mean { sum, n: got, .. } => got == *n && sum == *total,
-            Outcome::Noisy(_) => anyhow::bail!(
-                "the release carries noise, so its cells cannot equal the pooled sums; the demo \
-                 checks studies with mode = \"exact\""
-            ),
-        };
-        ensure!(same, "a published cell differs from the pooled sum: {}", cell.indicator);
-        equal += 1;
-    }
-    writeln!(io::stdout())?;
+/// What one district knows of itself.
+fn own_cells(inputs: &Inputs, district: &District) -> anyhow::Result<Vec<LocalCell>> {
+    let (records, _) = Records::read(&district.folder)?;
+    let Inputs { study, schools, layout, .. } = inputs;
+    Ok(exact_cells(&records, study, schools, layout, &district.id.parse()?)?)
+}
+
+fn show_exact(
+    inputs: &Inputs,
+    verified: &Verified,
+    district: &str,
+    own: &[LocalCell],
+    teller: &Teller,
+) -> anyhow::Result<()> {
+    let min_n = inputs.study.suppression.min_n;
+    let view = View { cells: verified.release.cells(), exact: None, own, district, min_n };
+    let mut stdout = io::stdout();
+    writeln!(stdout, "  exact sums, NO FORMAL PRIVACY GUARANTEE\n")?;
+    writeln!(stdout, "{}\n{}", report::table(&view), report::legend(min_n))?;
+    let answers = answers::pooled(inputs, &answers::survivors(verified))?;
+    let (equal, hidden) = answers::check_exact(verified, &answers)?;
     teller.say(&format!(
         "checked against the pooled records: {equal} published cells equal to the last integer, \
          {hidden} hidden"
-    ))?;
-    if inputs.star.is_some() {
-        teller.say(
-            "note: the demo's public school table was derived from the data, which a real network \
-             must not do",
-        )?;
-    }
-    Ok(())
+    ))
 }
 
-/// (n, total) of every cell over the survivors' records.
-fn pooled(inputs: &Inputs, survivors: &[String]) -> anyhow::Result<Vec<(u64, i64)>> {
-    if let Some(star) = &inputs.star {
-        let ids: Vec<&str> = survivors.iter().map(String::as_str).collect();
-        return Ok(star.pooled(&ids).iter().map(|cell| (cell.n, cell.total)).collect());
+fn show_noisy(
+    network: &Network,
+    inputs: &Inputs,
+    verified: &Verified,
+    whose: &Whose<'_>,
+    own: &[LocalCell],
+) -> anyhow::Result<()> {
+    let answers = answers::pooled(inputs, &answers::survivors(verified))?;
+    let plan = answers::plan(inputs, verified)?;
+    let (district, min_n) = (whose.shown.id.as_str(), inputs.study.suppression.min_n);
+    let cells = verified.release.cells();
+    let view = View { cells, exact: Some(&answers), own, district, min_n };
+    let mut stdout = io::stdout();
+    writeln!(stdout, "  private: noise drawn at every district, before anything left it\n")?;
+    writeln!(stdout, "{}\n{}", report::table(&view), report::legend_noisy(district, min_n))?;
+    write!(stdout, "{}", summary::hidden(inputs, verified, &plan)?)?;
+    let agreement = answers::check_noisy(inputs, verified, &plan, &answers)?;
+    write!(stdout, "{}", summary::quality(inputs, verified, &plan, &agreement, &answers)?)?;
+    let books = |district: &str| {
+        summary::books(&network.node_dir(district))
+            .with_context(|| format!("the books of district {district} cannot be read"))
+    };
+    write!(stdout, "{}", summary::ledger_line(district, &books(district)?))?;
+    for lost in whose.lost {
+        write!(stdout, "{}", summary::lost_line(lost, &books(lost)?))?;
     }
-    let Inputs { study, schools, layout, .. } = inputs;
-    let mut sums: Vec<(u64, i64)> = Vec::new();
-    for district in inputs.districts.iter().filter(|one| survivors.contains(&one.id)) {
-        let (records, _) = Records::read(&district.folder)?;
-        let cells = exact_cells(&records, study, schools, layout, &district.id.parse()?)?;
-        sums.resize(cells.len(), (0, 0));
-        for (sum, cell) in sums.iter_mut().zip(&cells) {
-            *sum = (sum.0 + cell.n, sum.1 + cell.total);
-        }
-    }
-    Ok(sums)
+    Ok(())
 }

@@ -4,12 +4,15 @@
 //! In: a folder of district folders and a study; without them, the Tennessee STAR data that comes
 //! with the demo. Out: a release folder, and a table for people. The demo binary re-executes itself in
 //! each role, so that what runs is the very code of `flashlight-node` and `flashlight-coordinator`.
-//! As it holds everybody's data it can do what a real network cannot: check the network's sums
-//! against the pooled ones.
+//! As it holds everybody's data it can do what a real network cannot: hold the release against the
+//! pooled answers, to the last integer without noise, and by the promised noise with it.
 #![forbid(unsafe_code)]
 
+mod answers;
 pub mod bench;
 pub mod cli;
+mod inputs;
 pub mod network;
 mod report;
 pub mod star;
+mod summary;

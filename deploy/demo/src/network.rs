@@ -10,6 +10,9 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
+use flashlight_node::enroll::Membership;
+use flashlight_proto::category::Indicator;
+use flashlight_store::files::write_private;
 
 /// First argument of a process that is to be the coordinator.
 pub const COORDINATOR_ROLE: &str = "__coordinator";
@@ -50,6 +53,20 @@ impl Drop for Party {
         // Ended already is as good.
         drop(self.kill());
     }
+}
+
+/// The rules of a district that allows whatever this version can measure, exact sums too, and asks
+/// no officer. `rho_most`: of a round and of a year. For demos, benches and tests.
+#[must_use]
+pub fn open_rules(rho_most: f64) -> String {
+    let indicators: Vec<String> =
+        Indicator::ALL.iter().map(|indicator| format!("\"{indicator}\"")).collect();
+    format!(
+        "[allow]\nindicators = [{}]\nexact_mode = true\n\n[floors]\nmin_survivors = 4\n\
+         min_honest = 3\nmax_rho_round = {rho_most}\nmax_rho_year = {rho_most}\n\
+         approval = \"within-policy\"\n",
+        indicators.join(", ")
+    )
 }
 
 /// A network on this machine.
@@ -199,6 +216,28 @@ impl Network {
         self.call(NODE_ROLE, &args).map(|_| ())
     }
 
+    /// Writes the policy of every one of these districts, which have all enrolled: `rules` (its
+    /// `[allow]` and `[floors]`), and trust in all the others.
+    ///
+    /// A real officer compares keys by phone first.
+    ///
+    /// # Errors
+    /// When a node's folder cannot be read or written.
+    pub fn write_policies(&self, districts: &[&str], rules: &str) -> anyhow::Result<()> {
+        let mut keys = Vec::new();
+        for district in districts {
+            let membership = Membership::open(&self.node_dir(district))?;
+            keys.push(format!("\"{district}\" = \"{}\"", membership.identity().public()));
+        }
+        for (own, district) in districts.iter().enumerate() {
+            let others = keys.iter().enumerate().filter(|(at, _)| *at != own);
+            let others: Vec<&str> = others.map(|(_, key)| key.as_str()).collect();
+            let text = format!("{rules}\n[trust]\ndistricts = {{ {} }}\n", others.join(", "));
+            write_private(&self.node_dir(district).join("policy.toml"), text.as_bytes())?;
+        }
+        Ok(())
+    }
+
     /// Starts a district's node over its data.
     ///
     /// # Errors
@@ -211,7 +250,7 @@ impl Network {
     ) -> anyhow::Result<()> {
         let dir = self.node_dir(district);
         let mut args: Vec<&OsStr> = vec!["run".as_ref(), "--dir".as_ref(), dir.as_os_str()];
-        args.extend([OsStr::new("--data"), data.as_os_str(), OsStr::new("--allow-exact")]);
+        args.extend([OsStr::new("--data"), data.as_os_str()]);
         if let Some(at) = pause_at {
             args.extend([OsStr::new("--pause-at"), at.as_ref()]);
         }
@@ -226,6 +265,14 @@ impl Network {
     /// The system's.
     pub fn kill_node(&mut self, district: &str) -> io::Result<()> {
         self.nodes.get_mut(district).map_or(Ok(()), Party::kill)
+    }
+
+    /// Ends all nodes at once; their folders can be read then.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn stop_nodes(&mut self) -> io::Result<()> {
+        self.nodes.values_mut().try_for_each(Party::kill)
     }
 
     /// The file that tells a node has stopped where `--pause-at` said.
@@ -320,6 +367,19 @@ pub fn wait_for(file: &Path, longest: Duration) -> anyhow::Result<()> {
     let since = Instant::now();
     while !file.exists() {
         ensure!(since.elapsed() < longest, "{} did not appear", file.display());
+        std::thread::sleep(LOOK_EVERY);
+    }
+    Ok(())
+}
+
+/// Waits until a party's log holds `text`.
+///
+/// # Errors
+/// When it does not within `longest`.
+pub fn wait_for_line(log: &Path, text: &str, longest: Duration) -> anyhow::Result<()> {
+    let since = Instant::now();
+    while !fs::read_to_string(log).is_ok_and(|said| said.contains(text)) {
+        ensure!(since.elapsed() < longest, "{} does not say {text:?}", log.display());
         std::thread::sleep(LOOK_EVERY);
     }
     Ok(())

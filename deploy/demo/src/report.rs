@@ -1,13 +1,16 @@
 //! The table at the end: the network's published numbers beside one district's own.
 //!
-//! In: a verified release and the district's exact cells, both in the order of the layout. Out: text.
-//! The district's own column is for its own eyes; it is never part of the release.
+//! In: a verified release, the district's exact cells and, for a `dp` release, the pooled answers the
+//! demo kept for itself, all in the order of the layout. Out: text. The district's own column is for
+//! its own eyes, and nobody in a real network has the exact one; neither is part of the release.
 
 use std::fmt::Write as _;
 
 use flashlight_node::local::LocalCell;
 use flashlight_proto::category::{Indicator, Subject};
-use flashlight_proto::release::{Cell, Outcome};
+use flashlight_proto::release::{Cell, Noisy, Outcome};
+
+use crate::answers::Answer;
 
 /// Rows shown before the reader is sent to `tables.csv`.
 const ROWS_MAX: usize = 60;
@@ -15,8 +18,27 @@ const ROWS_MAX: usize = 60;
 /// Columns shown.
 const COLUMNS_MAX: usize = 6;
 
+/// Columns of a `dp` release beside each other: they are three numbers wide.
+const ABREAST_MAX: usize = 2;
+
 const LABEL_WIDTH: usize = 26;
 const COLUMN_WIDTH: usize = 19;
+const NOISY_WIDTH: usize = 35;
+
+/// What the table shows.
+#[derive(Clone, Copy)]
+pub(crate) struct View<'a> {
+    /// The release.
+    pub(crate) cells: &'a [Cell],
+    /// The pooled answers; `None` for an `exact` release, whose cells they are.
+    pub(crate) exact: Option<&'a [Answer]>,
+    /// The cells of [`Self::district`].
+    pub(crate) own: &'a [LocalCell],
+    /// Whose own numbers are shown.
+    pub(crate) district: &'a str,
+    /// The study's.
+    pub(crate) min_n: u32,
+}
 
 /// What a row is about.
 #[derive(PartialEq, Eq)]
@@ -32,24 +54,94 @@ struct Column {
     test: Option<String>,
 }
 
-/// The table of a release, as text; `district` is the one whose own numbers stand beside it.
-pub(crate) fn table(cells: &[Cell], own: &[LocalCell], district: &str, min_n: u32) -> String {
+/// One cell, and where it stands.
+struct Placed<'a> {
+    row: usize,
+    column: usize,
+    cell: &'a Cell,
+    exact: Option<&'a Answer>,
+    own: &'a LocalCell,
+}
+
+impl View<'_> {
+    fn width(&self) -> usize {
+        if self.exact.is_some() { NOISY_WIDTH } else { COLUMN_WIDTH }
+    }
+
+    /// The numbers of one cell, side by side.
+    fn numbers(&self, placed: &Placed<'_>) -> String {
+        let Placed { cell, exact, own, .. } = *placed;
+        let ours = ours(cell, own, self.min_n);
+        match exact {
+            None => format!("{:>9} {ours:>8}", network(cell)),
+            Some(answer) => {
+                let exact = answer.value.map_or_else(|| "-".to_owned(), |value| shown(cell, value));
+                format!("{} {exact:>8} {ours:>8}", private(cell))
+            }
+        }
+    }
+
+    fn heads(&self) -> String {
+        match self.exact {
+            None => format!("{:>9} {:>8}", "network", self.district),
+            Some(_) => format!("{:<16} {:>8} {:>8}", "  private ± 95 %", "exact", self.district),
+        }
+    }
+}
+
+/// The table of a release, as text: one under the other where the columns are wide.
+pub(crate) fn table(view: &View<'_>) -> String {
     let (mut rows, mut columns): (Vec<Row>, Vec<Column>) = (Vec::new(), Vec::new());
     let mut placed = Vec::new();
-    for (cell, own) in cells.iter().zip(own) {
+    for (at, (cell, own)) in view.cells.iter().zip(view.own).enumerate() {
         let row = Row { year: cell.year, label: label(cell) };
         let column =
             Column { indicator: cell.indicator, test: cell.test.as_ref().map(ToString::to_string) };
-        let row = place(&mut rows, row);
-        let column = place(&mut columns, column);
-        placed.push((row, column, cell, own));
+        let (row, column) = (place(&mut rows, row), place(&mut columns, column));
+        let exact = view.exact.and_then(|answers| answers.get(at));
+        placed.push(Placed { row, column, cell, exact, own });
     }
     columns.truncate(COLUMNS_MAX);
-    let mut text = head(&columns, district);
+    let tables = abreast(&columns, view.exact.is_some());
+    let tables: Vec<String> =
+        tables.into_iter().map(|range| part(view, &rows, &columns, &placed, range)).collect();
+    tables.join("\n")
+}
+
+/// Which columns stand beside each other: all, or those of one subject.
+fn abreast(columns: &[Column], wide: bool) -> Vec<std::ops::Range<usize>> {
+    if !wide {
+        return std::iter::once(0..columns.len()).collect();
+    }
+    let mut ranges: Vec<std::ops::Range<usize>> = Vec::new();
+    for (at, column) in columns.iter().enumerate() {
+        let joins = |range: &std::ops::Range<usize>| {
+            let first = &columns[range.start];
+            let same = first.indicator.subject() == column.indicator.subject();
+            range.len() < ABREAST_MAX && first.test == column.test && same
+        };
+        match ranges.last_mut() {
+            Some(range) if joins(range) => range.end = at + 1,
+            _ => ranges.push(at..at + 1),
+        }
+    }
+    ranges
+}
+
+/// Some columns of the table.
+fn part(
+    view: &View<'_>,
+    rows: &[Row],
+    columns: &[Column],
+    placed: &[Placed<'_>],
+    range: std::ops::Range<usize>,
+) -> String {
+    let width = view.width();
+    let mut text = head(&columns[range.clone()], view);
     let mut year = None;
     for (at, row) in rows.iter().enumerate().take(ROWS_MAX) {
-        let line: Vec<_> = placed.iter().filter(|(place, ..)| *place == at).collect();
-        if line.iter().all(|(_, _, cell, own)| is_empty(cell) && own.n == 0) {
+        let line: Vec<_> = placed.iter().filter(|one| one.row == at).collect();
+        if line.iter().all(|one| is_empty(one)) {
             continue;
         }
         if year.replace(row.year) != Some(row.year) {
@@ -57,23 +149,16 @@ pub(crate) fn table(cells: &[Cell], own: &[LocalCell], district: &str, min_n: u3
             let _ = writeln!(text, "school year {}-{:02}", row.year - 1, row.year % 100);
         }
         let _ = write!(text, "  {:<LABEL_WIDTH$}", row.label);
-        for column in 0..columns.len() {
-            let found = line.iter().find(|(_, place, ..)| *place == column);
-            let both = found.map_or_else(String::new, |(_, _, cell, own)| {
-                format!("{:>9} {:>8}", network(cell), ours(cell, own, min_n))
-            });
-            let _ = write!(text, "{both:>COLUMN_WIDTH$}");
+        for column in range.clone() {
+            let found = line.iter().find(|one| one.column == column);
+            let numbers = found.map_or_else(String::new, |one| view.numbers(one));
+            let _ = write!(text, "{numbers:>width$}");
         }
         text.push('\n');
     }
     if rows.len() > ROWS_MAX {
         let _ = writeln!(text, "  … {} more rows in tables.csv", rows.len() - ROWS_MAX);
     }
-    let _ = writeln!(
-        text,
-        "\n  hidden: fewer than {min_n} students in the network.  *: fewer than {min_n} of the district's\n  \
-         own, for its own eyes only."
-    );
     text
 }
 
@@ -84,21 +169,39 @@ fn place<T: PartialEq>(list: &mut Vec<T>, item: T) -> usize {
     })
 }
 
-fn head(columns: &[Column], district: &str) -> String {
+fn head(columns: &[Column], view: &View<'_>) -> String {
+    let width = view.width();
     let mut text = format!("  {:LABEL_WIDTH$}", "");
     for column in columns {
-        let _ = write!(text, "{:>COLUMN_WIDTH$}", title(column.indicator));
+        let _ = write!(text, "{:>width$}", title(column.indicator));
     }
     let _ = write!(text, "\n  {:LABEL_WIDTH$}", "");
     for _ in columns {
-        let both = format!("{:>9} {:>8}", "network", district);
-        let _ = write!(text, "{both:>COLUMN_WIDTH$}");
+        let _ = write!(text, "{:>width$}", view.heads());
     }
     text.push('\n');
     text
 }
 
-fn title(indicator: Indicator) -> String {
+/// What the columns and marks of a `dp` release mean; what is hidden is told elsewhere.
+pub(crate) fn legend_noisy(district: &str, min_n: u32) -> String {
+    format!(
+        "  private   what the network publishes, ± to the farther end of its 95 % interval for the noise;\n            \
+         ~ dominated by noise\n  \
+         exact     the pooled answer, which the demo kept for itself\n  \
+         {district:<9} what this district knows of itself; *: fewer than {min_n} students, for its own eyes\n"
+    )
+}
+
+/// What the rows hide and mark, for an `exact` release.
+pub(crate) fn legend(min_n: u32) -> String {
+    format!(
+        "  hidden: fewer than {min_n} students in the network.  *: fewer than {min_n} of the district's\n  \
+         own, for its own eyes only.\n"
+    )
+}
+
+pub(crate) fn title(indicator: Indicator) -> String {
     let subject = |subject: Subject| match subject {
         Subject::Math => "math",
         Subject::Ela => "reading",
@@ -128,27 +231,47 @@ fn label(cell: &Cell) -> String {
 }
 
 /// A cell that is withheld because nobody may be in it is not worth a line of its own.
-fn is_empty(cell: &Cell) -> bool {
-    cell.outcome.n().is_none()
+fn is_empty(placed: &Placed<'_>) -> bool {
+    let Placed { cell, exact, own, .. } = placed;
+    cell.outcome.n().is_none() && own.n == 0 && exact.is_none_or(|answer| answer.n == 0)
 }
 
 fn network(cell: &Cell) -> String {
     match cell.outcome.value() {
-        Some(value) => shown(cell.outcome, cell.indicator, value),
+        Some(value) => shown(cell, value),
         None => "hidden".to_owned(),
     }
+}
+
+/// A noisy value and how far its 95 % interval reaches, 16 wide.
+fn private(cell: &Cell) -> String {
+    let Some(Noisy { value, low, high, noise_dominated, .. }) = cell.outcome.noisy().copied()
+    else {
+        return format!("{:>13}   ", network(cell));
+    };
+    let reach = (high - value).max(value - low);
+    let (value, reach, unit) = match cell.indicator {
+        Indicator::Students => (format!("{value:.0}"), format!("{reach:.0}"), "  "),
+        Indicator::Met(_) | Indicator::ChronicAbsenteeism => {
+            (format!("{:.1}", 100.0 * value), format!("{:.1}", 100.0 * reach), " %")
+        }
+        Indicator::Dfs(_) => (format!("{value:+.1}"), format!("{reach:.1}"), "  "),
+        Indicator::Mean(_) => (format!("{value:.1}"), format!("{reach:.1}"), "  "),
+    };
+    let mark = if noise_dominated { "~" } else { " " };
+    format!("{value:>6} ± {reach:>4}{unit}{mark}")
 }
 
 fn ours(cell: &Cell, own: &LocalCell, min_n: u32) -> String {
     let mark = if own.n < u64::from(min_n) { "*" } else { "" };
     match own.value {
-        Some(value) => format!("{}{mark}", shown(cell.outcome, cell.indicator, value)),
+        Some(value) => format!("{}{mark}", shown(cell, value)),
         None => "-".to_owned(),
     }
 }
 
-fn shown(outcome: Outcome, indicator: Indicator, value: f64) -> String {
-    match (outcome, indicator) {
+fn shown(cell: &Cell, value: f64) -> String {
+    match (cell.outcome, cell.indicator) {
         (Outcome::Count { .. }, _) | (_, Indicator::Students) => format!("{value:.0}"),
         (_, Indicator::Met(_) | Indicator::ChronicAbsenteeism) => {
             format!("{:.1} %", 100.0 * value)
@@ -157,3 +280,7 @@ fn shown(outcome: Outcome, indicator: Indicator, value: f64) -> String {
         _ => format!("{value:.1}"),
     }
 }
+
+#[cfg(test)]
+#[path = "report/tests.rs"]
+mod tests;

@@ -4,8 +4,9 @@
 //! hub and its districts would have them, and the answers pooled from the plain rows by another way
 //! than the node's, to compare a release with.
 //!
-//! The school table is derived from the rows here, because STAR publishes none. A real network must
-//! never do that: whether a school counts is public and decided beforehand.
+//! The school table, with its enrolments, is derived from the rows here, because STAR publishes
+//! none. A real network must never do that: whether a school counts, and how many students it has, is
+//! public and decided beforehand. The bounds of the scores are ours as well.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -22,8 +23,10 @@ const ROWS: &str = include_str!("../../../tests/data/star/star.csv");
 const SCHOOL_YEAR: i16 = 1989;
 /// Grade 3 scores at or above this count as met, points.
 const MET: i64 = 616;
-/// Least and greatest score the study allows, points; the data lie inside.
-const BOUNDS: (i64, i64) = (450, 800);
+/// Scores are clipped to this far from the cut, points. Ours, like the cut: round, and four times what
+/// scores of this scale spread between pupils, about 40. A real study takes the lowest and highest
+/// obtainable scores from the test's manual. None of these pupils' scores lies outside.
+const REACH: i64 = 160;
 
 /// A STAR network on disk.
 pub struct StarNetwork {
@@ -74,9 +77,11 @@ struct Pupil {
 
 /// Writes the whole network under `out`: `districts/<id>/`, `schools.csv`, `study.toml`.
 ///
+/// `rho`: privacy loss of the study, which is in `dp` mode then; `None` for `exact`.
+///
 /// # Errors
 /// Whatever writing files gives, or `InvalidData` when the committed rows are not as documented.
-pub fn write_network(out: &Path) -> io::Result<StarNetwork> {
+pub fn write_network(out: &Path, rho: Option<f64>) -> io::Result<StarNetwork> {
     let pupils = pupils().ok_or_else(|| {
         io::Error::new(io::ErrorKind::InvalidData, "tests/data/star/star.csv is not as documented")
     })?;
@@ -92,12 +97,26 @@ pub fn write_network(out: &Path) -> io::Result<StarNetwork> {
     }
     let table = school_table(&pupils);
     let (schools, study) = (out.join("schools.csv"), out.join("study.toml"));
-    fs::write(&study, study_text(&table))?;
+    fs::write(&study, study_text(&table, rho))?;
     fs::write(&schools, table)?;
     Ok(StarNetwork { districts, schools, study, pupils })
 }
 
 impl StarNetwork {
+    /// Standard deviation of an indicator's amounts between the pupils of `survivors`; 0 over none.
+    #[must_use]
+    pub fn spread(&self, survivors: &[&str], indicator: &str) -> f64 {
+        let found = INDICATORS.iter().find(|(name, _)| *name == indicator);
+        let ours = self.pupils.iter().filter(|pupil| survivors.contains(&&*pupil.district));
+        let amounts = ours.filter_map(|pupil| (found?.1)(pupil));
+        let points = amounts.filter_map(|amount| i32::try_from(amount).ok().map(f64::from));
+        let (mut n, mut sum, mut squares) = (0.0, 0.0, 0.0);
+        for point in points {
+            (n, sum, squares) = (n + 1.0, sum + point, squares + point * point);
+        }
+        if n == 0.0 { 0.0 } else { (squares / n - (sum / n) * (sum / n)).max(0.0).sqrt() }
+    }
+
     /// The exact answers over the pupils of `survivors` (district ids), cell by cell: indicators as
     /// in the study, all students before the families, groups in their order.
     #[must_use]
@@ -257,23 +276,34 @@ fn assessments(pupils: &[&Pupil]) -> String {
     text
 }
 
+/// As a hub would take it from public lists; here from the rows, whose schools show grade 3 only.
 fn school_table(pupils: &[Pupil]) -> String {
-    let schools: BTreeSet<_> =
-        pupils.iter().map(|pupil| (pupil.district.as_str(), pupil.school.as_str())).collect();
+    let mut schools: BTreeMap<_, usize> = BTreeMap::new();
+    for pupil in pupils {
+        *schools.entry((pupil.district.as_str(), pupil.school.as_str())).or_default() += 1;
+    }
     let mut text =
-        "school_id,school_year,school_name,district_id,level,grade_low,grade_high\n".to_owned();
-    for (district, school) in schools {
-        let _ = writeln!(text, "{school},{SCHOOL_YEAR},STAR school {school},{district},ES,KN,03");
+        "school_id,school_year,school_name,district_id,level,grade_low,grade_high,enrollment\n"
+            .to_owned();
+    for ((district, school), enrolled) in schools {
+        let _ = writeln!(
+            text,
+            "{school},{SCHOOL_YEAR},STAR school {school},{district},ES,03,03,{enrolled}"
+        );
     }
     text
 }
 
-fn study_text(school_table: &str) -> String {
+fn study_text(school_table: &str, rho: Option<f64>) -> String {
     let sha256 = Digest::of(school_table.as_bytes());
-    let (min, max) = BOUNDS;
+    let (min, max) = (MET - REACH, MET + REACH);
+    let privacy = match rho {
+        Some(rho) => format!("mode = \"dp\"\nrho  = {rho:?}"),
+        None => "mode = \"exact\"".to_owned(),
+    };
     let range = format!("{{ \"03\" = {{ min = {min}, max = {max}, met = {MET} }} }}");
     let mut text = format!(
-        "# Project STAR, grade 3. The cut is ours: STAR had no standard.\n\
+        "# Project STAR, grade 3. The cut and the bounds are ours: STAR had no standard.\n\
          [study]\n\
          id          = \"star-1989-grade-3\"\n\
          title       = \"Tennessee STAR: grade 3 mathematics and reading, school year 1988-89\"\n\
@@ -281,7 +311,7 @@ fn study_text(school_table: &str) -> String {
          as_of       = \"{SCHOOL_YEAR}-06-30\"\n\
          schools     = {{ file = \"schools.csv\", sha256 = \"{sha256}\" }}\n\n\
          [privacy]\n\
-         mode = \"exact\"\n\n\
+         {privacy}\n\n\
          [cohort]\n\
          min_districts = 38\n\
          max_dropped   = 3\n\
@@ -306,14 +336,19 @@ fn study_text(school_table: &str) -> String {
 #[cfg(test)]
 mod tests {
     use flashlight_node::{local::exact_cells, records::Records};
-    use flashlight_proto::{layout::Layout, schools::SchoolTable, study::Study};
+    use flashlight_proto::{
+        dp::NoisePlan,
+        layout::{Layout, Part},
+        schools::SchoolTable,
+        study::{Mode, Study},
+    };
 
     use super::*;
 
     #[test]
     fn the_nodes_own_cells_sum_to_the_pooled_answers_to_the_last_point() {
         let out = tempfile::tempdir().unwrap();
-        let network = write_network(out.path()).unwrap();
+        let network = write_network(out.path(), Some(0.1)).unwrap();
         assert_eq!(network.districts.len(), 41);
         let study = Study::parse(&fs::read(&network.study).unwrap()).unwrap();
         let schools = SchoolTable::parse(&fs::read(&network.schools).unwrap()).unwrap();
@@ -339,7 +374,7 @@ mod tests {
     #[test]
     fn the_pooled_answers_are_those_of_the_published_data() {
         let out = tempfile::tempdir().unwrap();
-        let network = write_network(out.path()).unwrap();
+        let network = write_network(out.path(), Some(0.1)).unwrap();
         let ids: Vec<_> = network.districts.iter().map(|district| district.id.as_str()).collect();
         let pooled = network.pooled(&ids);
         let all = |indicator| {
@@ -351,5 +386,35 @@ mod tests {
         assert_eq!(all("ela_mean").0, 6000);
         let without_one = network.pooled(&ids[1..]);
         assert_eq!(without_one[0].n, 6802 - 102);
+        for (indicator, spread) in [("math_mean", 39.8), ("ela_mean", 38.6), ("students", 0.0)] {
+            assert!((network.spread(&ids, indicator) - spread).abs() < 0.05, "{indicator}");
+        }
+    }
+
+    #[test]
+    fn a_mean_over_half_the_students_carries_about_four_tenths_of_a_point_of_noise_at_rho_a_tenth()
+    {
+        let out = tempfile::tempdir().unwrap();
+        let network = write_network(out.path(), Some(0.1)).unwrap();
+        let study = Study::parse(&fs::read(&network.study).unwrap()).unwrap();
+        let schools = SchoolTable::parse(&fs::read(&network.schools).unwrap()).unwrap();
+        let layout = Layout::derive(&study, &schools).unwrap();
+        let plan = NoisePlan::new(&study, &layout, &schools, 41).unwrap();
+        assert_eq!((plan.students(), plan.carried().len()), (6802, 8));
+        let half = 6077.0 / 2.0;
+        for block in plan.blocks().iter().filter(|one| one.block.part == Part::Sums) {
+            let sd = block.sd(40) / half;
+            assert!((0.39..0.42).contains(&sd), "{}: {sd}", block.block.name());
+        }
+    }
+
+    #[test]
+    fn the_study_is_in_the_mode_it_was_asked_for() {
+        for (rho, mode) in [(Some(1.0), Mode::Dp), (None, Mode::Exact)] {
+            let out = tempfile::tempdir().unwrap();
+            let network = write_network(out.path(), rho).unwrap();
+            let study = Study::parse(&fs::read(&network.study).unwrap()).unwrap();
+            assert_eq!((study.mode, study.rho.map(|rho| rho.value())), (mode, rho));
+        }
     }
 }

@@ -85,8 +85,18 @@ impl Decisions {
     /// # Errors
     /// The journal's own.
     pub fn from_journal(journal: &Journal) -> Result<Self, StoreError> {
+        Self::from_entries(journal.entries()?)
+    }
+
+    /// Reads entries, oldest first.
+    ///
+    /// # Errors
+    /// The first error among them.
+    pub fn from_entries(
+        entries: impl Iterator<Item = Result<Recorded<Entry>, StoreError>>,
+    ) -> Result<Self, StoreError> {
         let mut decisions = Self::default();
-        for recorded in journal.entries()? {
+        for recorded in entries {
             decisions.apply(recorded?);
         }
         Ok(decisions)
@@ -120,6 +130,12 @@ impl Decisions {
         waiting.map(|(study, case)| {
             (study, case.study_id.as_str(), case.title.as_str(), case.since_ms)
         })
+    }
+
+    /// Every study the journal knows, waiting or decided: its hash and short name, which is empty
+    /// where the officer spoke before the node was asked.
+    pub fn studies(&self) -> impl Iterator<Item = (&Digest, &str)> {
+        self.0.iter().map(|(study, case)| (study, case.study_id.as_str()))
     }
 
     /// Notes, once, that a study waits for the officer.
@@ -197,8 +213,25 @@ pub fn leave(folder: &Path, study: Digest, decision: Decision) -> Result<(), Dec
 /// # Errors
 /// [`DecisionsError::File`] for something that is no decision; those before it were taken up.
 pub fn collect(folder: &Path, journal: &mut Journal, now_ms: u64) -> Result<usize, DecisionsError> {
-    let failed =
-        |action, path: &Path, source| StoreError::Io { action, path: path.to_path_buf(), source };
+    let paths = lying(folder)?;
+    for path in &paths {
+        let (study, decision) = read(path)?;
+        journal.append(&entry_of(study, decision)?, now_ms)?;
+        fs::remove_file(path).map_err(|error| failed("remove", path, error))?;
+    }
+    Ok(paths.len())
+}
+
+/// The decisions that were left and not taken up yet; they stay.
+///
+/// # Errors
+/// As [`collect`].
+pub fn left(folder: &Path) -> Result<BTreeMap<Digest, Decision>, DecisionsError> {
+    lying(folder)?.iter().map(|path| read(path)).collect()
+}
+
+/// The files of decisions, ascending.
+fn lying(folder: &Path) -> Result<Vec<PathBuf>, StoreError> {
     let mut paths = Vec::new();
     match fs::read_dir(folder) {
         Ok(entries) => {
@@ -206,30 +239,31 @@ pub fn collect(folder: &Path, journal: &mut Journal, now_ms: u64) -> Result<usiz
                 paths.push(entry.map_err(|error| failed("read", folder, error))?.path());
             }
         }
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(0),
-        Err(error) => return Err(failed("read", folder, error).into()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(paths),
+        Err(error) => return Err(failed("read", folder, error)),
     }
     // A name with a dot in front is still being written.
     paths.retain(|path| path.extension().is_some_and(|ending| ending == "json"));
     paths.sort_unstable();
-    for path in &paths {
-        let bytes = read_limited(path, FILE_MAX)?;
-        let entry: Option<Entry> = serde_json::from_slice(&bytes).ok();
-        let study = match &entry {
-            Some(Entry::Approved { study } | Entry::Refused { study, .. }) => Some(study),
-            _ => None,
-        };
-        let name = study.map(|study| format!("{study}.json"));
-        let (Some(entry), true) = (
-            &entry,
-            name.is_some() && name.as_deref() == path.file_name().and_then(|n| n.to_str()),
-        ) else {
-            return Err(DecisionsError::File { path: path.clone() });
-        };
-        journal.append(entry, now_ms)?;
-        fs::remove_file(path).map_err(|error| failed("remove", path, error))?;
-    }
-    Ok(paths.len())
+    Ok(paths)
+}
+
+/// One file: an entry that an officer may write, under the name of its study.
+fn read(path: &Path) -> Result<(Digest, Decision), DecisionsError> {
+    let bytes = read_limited(path, FILE_MAX)?;
+    let entry: Option<Entry> = serde_json::from_slice(&bytes).ok();
+    let said = match entry {
+        Some(Entry::Approved { study }) => Some((study, Decision::Approved)),
+        Some(Entry::Refused { study, reason }) => Some((study, Decision::Refused { reason })),
+        _ => None,
+    };
+    let name = path.file_name().and_then(|name| name.to_str());
+    said.filter(|(study, _)| name == Some(format!("{study}.json").as_str()))
+        .ok_or_else(|| DecisionsError::File { path: path.to_path_buf() })
+}
+
+fn failed(action: &'static str, path: &Path, source: std::io::Error) -> StoreError {
+    StoreError::Io { action, path: path.to_path_buf(), source }
 }
 
 #[cfg(test)]
@@ -252,7 +286,10 @@ mod tests {
         assert_eq!(collect(&folder, &mut journal, 1).unwrap(), 0);
         leave(&folder, study(1), Decision::Approved).unwrap();
         leave(&folder, study(2), refused("not this year")).unwrap();
+        let lying = [(study(1), Decision::Approved), (study(2), refused("not this year"))];
+        assert_eq!(left(&folder).unwrap(), lying.into());
         assert_eq!(collect(&folder, &mut journal, 1).unwrap(), 2);
+        assert_eq!(left(&folder).unwrap(), [].into());
         assert_eq!(collect(&folder, &mut journal, 2).unwrap(), 0);
         let decisions = Decisions::from_journal(&journal).unwrap();
         assert_eq!(decisions.about(&study(1)), Some(&Decision::Approved));

@@ -17,7 +17,7 @@ pub enum Refusal {
     #[error(
         "this district has no policy.toml, so everything is refused; copy the sample \
          deploy/samples/policy.toml into the node's folder, write down what may be measured and \
-         which districts you trust, and restart the node"
+         which districts you trust"
     )]
     Missing,
     /// Something that may not be measured.

@@ -86,7 +86,11 @@ impl Ledger {
         let left = later.min(most.less(floors.reserve_for_later_years).less(own));
         let exact = self.is_exact(year);
         let failed_rounds = self.failed(year);
-        let mut line = format!("{year:<6} {spent:>12} {left:>12} {most:>12} {failed_rounds:>7}");
+        let [shown_spent, shown_left, shown_most] =
+            [spent, left, most].map(|loss| loss.to_string());
+        let mut line = format!(
+            "{year:<6} {shown_spent:>12} {shown_left:>12} {shown_most:>12} {failed_rounds:>7}"
+        );
         if exact {
             line.push_str("  exact: total rho = ∞, no formal privacy guarantee");
         }
@@ -180,7 +184,7 @@ impl fmt::Display for Budget {
 }
 
 /// `2026-11-23 16:18 UTC`.
-fn utc(time_ms: u64) -> String {
+pub(crate) fn utc(time_ms: u64) -> String {
     let minutes = time_ms / 60_000;
     let (days, minute) = (minutes / 1440, minutes % 1440);
     // Days from 0000-03-01: years begin in March, eras have 400 of them.
@@ -198,6 +202,38 @@ fn utc(time_ms: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_columns_of_the_years_stand_under_their_heads() {
+        let charge = Charge {
+            seq: 1,
+            time_ms: 0,
+            round: "01".repeat(16),
+            study: Digest::of(b"study"),
+            study_id: "one".to_owned(),
+            mode: Mode::Dp,
+            school_year: 2024,
+            years: [(2024, Loss::of_charge(0.125).unwrap_or_default())].into(),
+            questions: Vec::new(),
+            cohort: Vec::new(),
+            survivors_min: 1,
+            quorum: 1,
+            apart: 4,
+            document: None,
+            masked: false,
+            answered: false,
+            ended: None,
+        };
+        let ledger = Ledger { charges: vec![charge], ..Ledger::default() };
+        let text = ledger.budget(&Floors::default()).to_string();
+        let ends = |line: usize, word: &str| {
+            let line = text.lines().nth(line).unwrap();
+            line.find(word).unwrap() + word.len()
+        };
+        for (head, value) in [("rho spent", " 0.125"), ("left", " 0.875"), ("most", " 1")] {
+            assert_eq!(ends(0, head), ends(1, value), "{text}");
+        }
+    }
 
     #[test]
     fn times_are_shown_as_dates() {

@@ -178,6 +178,64 @@ impl Override {
         sets.list(self.after.iter()).bytes(self.reason.as_bytes()).finish()
     }
 
+    /// Names the network it is for.
+    #[must_use]
+    pub fn log_origin(&self) -> &str {
+        &self.log_origin
+    }
+
+    /// What it is about.
+    #[must_use]
+    pub const fn questions(&self) -> &BTreeSet<Question> {
+        &self.questions
+    }
+
+    /// The earlier sets the officers saw, each ascending.
+    #[must_use]
+    pub const fn before(&self) -> &BTreeSet<Vec<DistrictId>> {
+        &self.before
+    }
+
+    /// The set to be let in, ascending.
+    #[must_use]
+    pub fn after(&self) -> &[DistrictId] {
+        &self.after
+    }
+
+    /// The officers' reason: one line.
+    #[must_use]
+    pub fn reason(&self) -> &str {
+        &self.reason
+    }
+
+    /// Whose name stands under it, with a signature that may be anything.
+    pub fn names(&self) -> impl Iterator<Item = &DistrictId> {
+        self.signatures.keys()
+    }
+
+    /// Who has to sign: whoever is in one of the sets and not in the other. Every set the officers saw
+    /// counts, also one this node did not sign.
+    #[must_use]
+    pub fn touched(&self) -> BTreeSet<&DistrictId> {
+        let after: BTreeSet<&DistrictId> = self.after.iter().collect();
+        let mut touched = BTreeSet::new();
+        for set in &self.before {
+            touched.extend(after.symmetric_difference(&set.iter().collect()));
+        }
+        touched
+    }
+
+    /// Whose signature holds, under the key this node believes.
+    #[must_use]
+    pub fn signed(&self, trust: &Trust) -> BTreeSet<&DistrictId> {
+        let digest = self.digest();
+        let holds = |district: &DistrictId, signature: &Signature| {
+            trust.key(district).is_some_and(|key| key.verify(&digest, signature).is_ok())
+        };
+        let signatures = self.signatures.iter();
+        signatures.filter(|(district, by)| holds(district, by)).map(|(id, _)| id).collect()
+    }
+
     /// Adds one district's signature.
     pub fn sign(&mut self, district: DistrictId, secret: &IdentitySecret) {
         let signature = secret.sign(&self.digest());
@@ -201,8 +259,6 @@ impl Override {
         if self.after != cohort {
             return Err(OverrideError::After);
         }
-        let after: BTreeSet<&DistrictId> = cohort.iter().collect();
-        let mut touched: BTreeSet<&DistrictId> = BTreeSet::new();
         for (question, sets) in answered {
             let question = *question;
             if !self.questions.contains(question) {
@@ -214,20 +270,7 @@ impl Override {
                 }
             }
         }
-        // Every set the officers saw counts, also one this node did not sign.
-        for set in &self.before {
-            let before = set.iter().collect();
-            touched.extend(after.symmetric_difference(&before));
-        }
-        let digest = self.digest();
-        let signed: BTreeSet<&DistrictId> = self
-            .signatures
-            .iter()
-            .filter(|(district, signature)| {
-                trust.key(district).is_some_and(|key| key.verify(&digest, signature).is_ok())
-            })
-            .map(|(district, _)| district)
-            .collect();
+        let (touched, signed) = (self.touched(), self.signed(trust));
         let missing: Vec<DistrictId> =
             touched.difference(&signed).map(|district| (*district).clone()).collect();
         if !missing.is_empty() {

@@ -1,6 +1,7 @@
 //! Why the books say no: one code and one sentence each, which says what to change.
 
 use flashlight_proto::identity::DistrictId;
+use flashlight_proto::secagg::RoundId;
 use flashlight_proto::study::Date;
 use flashlight_store::StoreError;
 
@@ -170,6 +171,15 @@ pub enum Refusal {
         /// Entries, in the journal.
         own: u64,
     },
+    /// A vector of this node is in a sum, and its books do not know.
+    #[error(
+        "the hub's log shows this node's vector in round {round}, which the journal never charged: \
+         it was rolled back or replaced by an older copy; restore the newest one before taking part"
+    )]
+    Uncharged {
+        /// Which.
+        round: RoundId,
+    },
     /// The same length, another history.
     #[error(
         "entry {logged} of this node's journal is not the one in the hub's log: another copy of \
@@ -203,7 +213,7 @@ impl Refusal {
             Self::Close { .. } => "second_set",
             Self::Survivors => "survivors_wrong",
             Self::Override(source) => source.code(),
-            Self::Behind { .. } => "ledger_behind",
+            Self::Behind { .. } | Self::Uncharged { .. } => "ledger_behind",
             Self::Forked { .. } => "ledger_forked",
             Self::Journal(source) => source.code(),
         }

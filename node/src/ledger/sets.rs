@@ -17,7 +17,6 @@ use std::collections::BTreeSet;
 
 use flashlight_proto::identity::DistrictId;
 
-use super::question::day_number;
 use super::{Answer, Charge, Ledger, Question, Refusal};
 use crate::consent::Permit;
 
@@ -100,7 +99,7 @@ impl Ledger {
         let Some(last) = taken.clone().max() else { return Ok(()) };
         let days = permit.floors.min_days_between;
         let known = taken.into_iter().any(|date| date == question.as_of);
-        if known || day_number(question.as_of) - day_number(last) >= i64::from(days) {
+        if known || question.as_of.day_number() - last.day_number() >= i64::from(days) {
             return Ok(());
         }
         Err(Refusal::TooSoon { question: question.clone(), last, days })

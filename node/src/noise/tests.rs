@@ -240,3 +240,54 @@ fn every_word_gets_the_noise_of_its_block_around_its_scaled_value() {
     assert_eq!(kinds, [5, 20], "five counts are carried, everything else is noisy");
     assert!(plan.blocks().iter().any(|block| block.scale_bits > 0), "a fine grid is in use");
 }
+
+/// Every way a round may lose districts and colluders may take off their own noise, on the very shares
+/// that nodes draw. α < 1e-6 a comparison, two-sided against the claim and one-sided against the
+/// promise; the draws are the system's and have no seed, so the statistics are printed.
+#[test]
+fn what_is_left_of_the_noise_has_the_claimed_variance_and_is_never_below_the_promise() {
+    const CELLS: usize = 4000;
+    // Two-sided 2e-9 for a normal, which χ² with so many degrees nearly is.
+    const SDS: f64 = 6.0;
+    let (study, schools) = study();
+    let layout = Layout::derive(&study, &schools).unwrap();
+    let plan = NoisePlan::new(&study, &layout, &schools, 12).unwrap();
+    let sizes = plan.sizes();
+    let spread = (2.0 / CELLS as f64).sqrt();
+    let mut worst = f64::INFINITY;
+    for block in plan.blocks() {
+        let fine = f64::from(1_u32 << block.scale_bits);
+        let shares: Vec<_> =
+            (0..sizes.n).map(|_| draw(block.scale, CELLS).unwrap().to_vec()).collect();
+        for survivors in sizes.m..=sizes.n {
+            for colluders in 0..=sizes.c {
+                let left = &shares[usize::from(colluders)..usize::from(survivors)];
+                let squares: f64 = (0..CELLS)
+                    .map(|cell| {
+                        (left.iter().map(|share| share[cell]).sum::<i64>() as f64 / fine).powi(2)
+                    })
+                    .sum();
+                let found = squares / CELLS as f64;
+                let honest = survivors - colluders;
+                let claimed = f64::from(honest) * block.share_variance;
+                assert!(claimed >= block.variance, "{} honest of h = {}", honest, sizes.h);
+                if colluders == 0 {
+                    assert!((block.sd(survivors).powi(2) / claimed - 1.0).abs() < 1e-12);
+                }
+                let off = (found / claimed - 1.0) / spread;
+                let above = (found / block.variance - 1.0) / spread;
+                worst = worst.min(above);
+                let name = block.block.name();
+                println!(
+                    "{name}: {survivors} survivors, {colluders} take theirs off: {off:+.2} sd"
+                );
+                assert!(off.abs() < SDS, "{name}, {honest} honest: {off} sd off the claim");
+                assert!(above > -SDS, "{name}, {honest} honest: {above} sd below the promise");
+            }
+        }
+        // The same test sees a quarter of the noise missing.
+        let found = block.variance * 0.75;
+        assert!((found / block.variance - 1.0) / spread < -SDS, "the test has no power");
+    }
+    println!("least noise: {worst:+.2} sd from the promise");
+}

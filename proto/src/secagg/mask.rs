@@ -99,6 +99,14 @@ pub struct ExpectSurvivors {
 }
 
 impl ExpectSharers {
+    /// Whether this node would mask among these districts: ask before paying for it.
+    ///
+    /// # Errors
+    /// As [`Self::mask`], but for the contribution.
+    pub fn check(&self, sharers: &[DistrictId]) -> Result<(), Abort> {
+        check_sharers(&self.joined, &self.held, sharers)
+    }
+
     /// Step 2, node side (PROTOCOL.md §4.2): hides `ours` under this round's masks.
     ///
     /// Takes the state and the contribution by value: neither can be masked twice. The caller has

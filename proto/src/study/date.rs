@@ -95,6 +95,21 @@ impl<'de> Deserialize<'de> for Date {
     }
 }
 
+impl Date {
+    /// Days from 0000-03-01 to the date, Gregorian.
+    #[must_use]
+    pub fn day_number(self) -> i64 {
+        // The year begins in March, so that the leap day is its last.
+        let (year, month) = (i64::from(self.year()), i64::from(self.month()));
+        let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+        365 * year + year.div_euclid(4) - year.div_euclid(100)
+            + year.div_euclid(400)
+            + (153 * month + 2) / 5
+            + i64::from(self.day())
+            - 1
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -118,6 +133,24 @@ mod tests {
             "2024-01-0é",
         ] {
             assert_eq!(bad.parse::<Date>(), Err(DateError), "{bad:?}");
+        }
+    }
+
+    fn date(text: &str) -> Date {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn days_are_counted_over_leap_years_and_centuries() {
+        for (from, to, days) in [
+            ("2024-02-28", "2024-03-01", 2),
+            ("2023-02-28", "2023-03-01", 1),
+            ("1900-02-28", "1900-03-01", 1),
+            ("2000-01-01", "2100-01-01", 36_525),
+            ("2024-06-30", "2024-06-30", 0),
+            ("2024-07-28", "2024-06-30", -28),
+        ] {
+            assert_eq!(date(to).day_number() - date(from).day_number(), days, "{from} to {to}");
         }
     }
 }

@@ -2,11 +2,11 @@
 
 use crate::canonical::Digest;
 use crate::identity::DistrictId;
-use crate::secagg::{Advertisement, Confirmation, LedgerHead, Opening, RoundId, Seal};
+use crate::secagg::{Advertisement, Confirmation, Opening, RoundId, Seal};
 
 use super::{
-    Begin, Ended, RunId, WireError, advertisements, confirmations, digest, districts, ledger,
-    openings, pb, round_id, run_id, seals, strings,
+    Begin, Ended, Logged, RunId, WireError, advertisements, confirmations, digest, districts,
+    ledger, openings, pb, round_id, run_id, seals, strings,
 };
 
 /// What the coordinator asks of a node next.
@@ -18,8 +18,8 @@ pub enum Directive {
         run: RunId,
         /// Of the study.
         study: Digest,
-        /// The node's ledger head when it last advertised, by the hub's journal.
-        logged: Option<LedgerHead>,
+        /// What the hub's journal knows of the node's.
+        logged: Logged,
     },
     /// Step 0.
     Advertise(Box<Begin>),
@@ -54,9 +54,15 @@ impl TryFrom<pb::Directive> for Directive {
             Wire::Announce(one) => Self::Announce {
                 run: run_id(&one.run_id)?,
                 study: digest(&one.study_hash, "study_hash")?,
-                logged: match (one.ledger_entries, &one.ledger_head[..]) {
-                    (0, []) => None,
-                    (entries, head) => Some(ledger(entries, head)?),
+                logged: Logged {
+                    head: match (one.ledger_entries, &one.ledger_head[..]) {
+                        (0, []) => None,
+                        (entries, head) => Some(ledger(entries, head)?),
+                    },
+                    masked: match &one.last_masked[..] {
+                        [] => None,
+                        round => Some(round_id(round)?),
+                    },
                 },
             },
             Wire::Advertise(one) => Self::Advertise(Box::new(one.try_into()?)),
@@ -98,9 +104,11 @@ impl From<Directive> for pb::Directive {
             Directive::Announce { run, study, logged } => Wire::Announce(pb::Announce {
                 run_id: run.0.to_vec(),
                 study_hash: study.as_bytes().to_vec(),
-                ledger_entries: logged.map_or(0, |logged| logged.entries),
+                ledger_entries: logged.head.map_or(0, |head| head.entries),
                 ledger_head: logged
-                    .map_or_else(Vec::new, |logged| logged.digest.as_bytes().to_vec()),
+                    .head
+                    .map_or_else(Vec::new, |head| head.digest.as_bytes().to_vec()),
+                last_masked: logged.masked.map_or_else(Vec::new, |round| round.as_bytes().to_vec()),
             }),
             Directive::Advertise(begin) => Wire::Advertise((*begin).into()),
             Directive::Order(round, advertisements) => Wire::Order(pb::BeginOrder {

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "test helpers fail by panicking, like tests")]
 
 mod answers;
+mod beside;
 mod crash;
 mod damage;
 mod disk;

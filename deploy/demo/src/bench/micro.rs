@@ -1,4 +1,4 @@
-//! The steps of the protocol alone, in one thread, without network or disk.
+//! The steps of the protocol alone, in one thread, without network or disk; and the noise of one node.
 //!
 //! Node steps are the mean over all nodes; the hub's steps are over all their messages. With a few
 //! cells only, *share* and *open* are Shamir and key agreement; the difference between many cells
@@ -39,6 +39,7 @@ pub(super) fn run() -> anyhow::Result<()> {
         "60 masks of 8 bytes a cell",
     )?;
     Players::new(254, Setting::small(254)?)?.play(&mut text)?;
+    super::noise::run(&mut text)?;
     write!(io::stdout(), "{text}").context("cannot write to stdout")
 }
 

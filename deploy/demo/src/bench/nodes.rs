@@ -9,18 +9,20 @@ use anyhow::{Context as _, ensure};
 use flashlight_node::enroll::{Membership, enroll};
 use flashlight_node::journal::Journal;
 use flashlight_node::link;
-use flashlight_node::round::{Node, Question, Refusal, now_ms};
+use flashlight_node::round::{Node, Question, Refusal, Words, now_ms};
 use flashlight_node::tls::Traffic;
-use flashlight_proto::contribution::Contribution;
 use flashlight_store::pause::Pause;
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
 use super::setting::{district, words};
-use crate::network::Network;
+use crate::network::{Network, open_rules};
 
 /// Where a node that will be lost stops: its peers have masked with it, its vector never leaves.
 const LOSE_AT: &str = "mask:before";
+
+/// Most ρ of a round and of a year; the bench's sums are exact.
+const RHO_MOST: f64 = 1.0;
 
 /// How often a marker or a count is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(2);
@@ -37,7 +39,9 @@ pub(super) fn enroll_all(network: &Network, runtime: &Handle, nodes: usize) -> a
             .block_on(enroll(&token, &network.node_dir(&id), now_ms()))
             .with_context(|| format!("district {id} could not enrol"))?;
     }
-    Ok(())
+    let districts: Vec<String> = (0..nodes).map(district).collect();
+    let districts: Vec<&str> = districts.iter().map(String::as_str).collect();
+    network.write_policies(&districts, &open_rules(RHO_MOST))
 }
 
 /// One node under way; it ends, and its connection with it, when this is dropped.
@@ -96,7 +100,7 @@ fn start(
         district: membership.district().clone(),
         hub_key: membership.hub_key(),
         identity: membership.into_identity(),
-        allow_exact: true,
+        home: dir.to_owned(),
         contribute: Box::new(move |question| contribute(place, question)),
         journal: Mutex::new(journal),
         orders: Mutex::default(),
@@ -115,10 +119,8 @@ fn start(
     Ok(Running { traffic, task, marker: is_lost.then_some(marker) })
 }
 
-fn contribute(place: usize, question: Question<'_>) -> Result<Contribution, Refusal> {
-    let words = words(place).map(u64::cast_signed).collect();
-    Contribution::new(question.layout, words)
-        .map_err(|error| Refusal::new(error.code(), error.to_string()))
+fn contribute(place: usize, _: Question<'_>) -> Result<Words, Refusal> {
+    Ok(Words::new(words(place).map(u64::cast_signed).collect()))
 }
 
 /// Cuts the connection of every node that is to be lost, as soon as it has come to its point.

@@ -25,6 +25,9 @@ const WORD_SPAN: u64 = 1 << 44;
 /// The levels of the school table; each has a school that offers all 15 grades in every year.
 const LEVELS: [&str; 6] = ["ES", "MS", "HS", "K8", "Span", "Alt"];
 
+/// Students of a school by the public table; only noise asks for it.
+const ENROLLED: u32 = 1_000;
+
 /// What is broken down, and for which years.
 type Table = (&'static str, &'static [std::ops::RangeInclusive<u16>]);
 
@@ -52,46 +55,61 @@ pub(super) struct Setting {
 impl Setting {
     /// [`CELLS`] cells, for at least `nodes` districts.
     pub(super) fn new(nodes: usize) -> anyhow::Result<Self> {
-        let setting = Self::of(rule(nodes, MAX_DROPPED, 1)?, &TABLES)?;
-        let words = setting.layout.words();
+        Self::of(rule(nodes, MAX_DROPPED, 1)?, &TABLES, None)?.whole()
+    }
+
+    /// The same in `dp` mode.
+    pub(super) fn noisy(nodes: usize, rho: f64) -> anyhow::Result<Self> {
+        Self::of(rule(nodes, MAX_DROPPED, 1)?, &TABLES, Some(rho))?.whole()
+    }
+
+    fn whole(self) -> anyhow::Result<Self> {
+        let words = self.layout.words();
         ensure!(words == CELLS, "the study of the bench has {words} cells, not {CELLS}");
-        Ok(setting)
+        Ok(self)
     }
 
     /// A few cells, for at least `nodes` districts.
     pub(super) fn small(nodes: usize) -> anyhow::Result<Self> {
-        Self::of(rule(nodes, MAX_DROPPED, 1)?, &TABLES[2..])
+        Self::of(rule(nodes, MAX_DROPPED, 1)?, &TABLES[2..], None)
     }
 
     /// 10,440 cells: 4 years × 6 levels × 15 grades × 29 groups.
     pub(super) fn sparse(nodes: usize, dropped: usize, colluding: u16) -> anyhow::Result<Self> {
-        Self::of(rule(nodes, dropped, colluding)?, &[(TABLES[0].0, &[2022..=2025])])
+        Self::of(rule(nodes, dropped, colluding)?, &[(TABLES[0].0, &[2022..=2025])], None)
     }
 
-    fn of(rule: CohortRule, tables: &[Table]) -> anyhow::Result<Self> {
+    fn of(rule: CohortRule, tables: &[Table], rho: Option<f64>) -> anyhow::Result<Self> {
         let csv = csv()?;
-        let toml = toml(rule, Digest::of(csv.as_bytes()), tables)?;
+        let toml = toml(rule, Digest::of(csv.as_bytes()), tables, rho)?;
         let study = Study::parse(toml.as_bytes())?;
         let schools = SchoolTable::parse(csv.as_bytes())?;
         let layout = Layout::derive(&study, &schools)?;
         Ok(Self { study, schools, layout, toml, csv })
     }
 
-    /// Writes both files; returns the path of the study.
-    pub(super) fn write(&self, dir: &Path) -> anyhow::Result<PathBuf> {
+    /// Writes both files; returns the path of the study. Each `repetition` is as of another date:
+    /// the same question again would have to be answered by the same districts.
+    pub(super) fn write(&self, dir: &Path, repetition: usize) -> anyhow::Result<PathBuf> {
         let study = dir.join("study.toml");
+        let toml = self.toml.replace("2025-10-01", &format!("{}-10-01", 2025 + repetition));
         fs::write(dir.join("schools.csv"), &self.csv).context("cannot write the school table")?;
-        fs::write(&study, &self.toml).context("cannot write the study")?;
+        fs::write(&study, toml).context("cannot write the study")?;
         Ok(study)
     }
 }
 
 fn csv() -> anyhow::Result<String> {
     let mut csv =
-        "school_id,school_year,school_name,district_id,level,grade_low,grade_high\n".to_owned();
+        "school_id,school_year,school_name,district_id,level,grade_low,grade_high,enrollment\n"
+            .to_owned();
     for year in 1988..=2025 {
         for level in LEVELS {
-            writeln!(csv, "{level},{year},School {level},{},{level},TK,UG", district(0))?;
+            writeln!(
+                csv,
+                "{level},{year},School {level},{},{level},TK,UG,{ENROLLED}",
+                district(0)
+            )?;
         }
     }
     Ok(csv)
@@ -105,12 +123,21 @@ fn rule(nodes: usize, dropped: usize, colluding: u16) -> anyhow::Result<CohortRu
     })
 }
 
-fn toml(rule: CohortRule, schools: Digest, tables: &[Table]) -> anyhow::Result<String> {
+fn toml(
+    rule: CohortRule,
+    schools: Digest,
+    tables: &[Table],
+    rho: Option<f64>,
+) -> anyhow::Result<String> {
+    let privacy = match rho {
+        Some(rho) => format!("mode = \"dp\"\nrho = {rho:?}"),
+        None => "mode = \"exact\"".to_owned(),
+    };
     let CohortRule { min_districts, max_dropped, max_colluding } = rule;
     let mut toml = format!(
         "[study]\nid = \"bench\"\ntitle = \"Secure sum bench\"\nschool_year = 2025\n\
          as_of = \"2025-10-01\"\nschools = {{ file = \"schools.csv\", sha256 = \"{schools}\" }}\n\n\
-         [privacy]\nmode = \"exact\"\n\n\
+         [privacy]\n{privacy}\n\n\
          [cohort]\nmin_districts = {min_districts}\nmax_dropped = {max_dropped}\n\
          max_colluding = {max_colluding}\n\n\
          [suppression]\nmin_n = {LEAST_WORD}\n",

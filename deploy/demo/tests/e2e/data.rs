@@ -121,6 +121,15 @@ fn place(district: &str, middle: bool) -> (String, &'static str) {
     if middle { (format!("{number}02"), "06") } else { (format!("{number}01"), "03") }
 }
 
+/// The public school table with the enrolment that noise is planned by.
+pub(crate) fn counted_schools() -> String {
+    let mut lines = schools();
+    lines.truncate(lines.trim_end().len());
+    let mut lines = lines.lines();
+    let header = lines.next().unwrap();
+    lines.fold(format!("{header},enrollment\n"), |text, line| format!("{text}{line},50\n"))
+}
+
 /// The public school table.
 pub(crate) fn schools() -> String {
     let mut text =
@@ -150,10 +159,14 @@ fn many_schools() -> String {
 }
 
 /// A study over the test network.
+#[derive(Clone, Copy)]
 pub(crate) struct StudyText {
     pub(crate) id: &'static str,
+    pub(crate) title: &'static str,
+    pub(crate) as_of: &'static str,
     pub(crate) mode: &'static str,
     pub(crate) max_dropped: u16,
+    pub(crate) min_n: u32,
     pub(crate) tables: &'static str,
     /// Its public school table.
     pub(crate) schools: fn() -> String,
@@ -174,10 +187,47 @@ const SEVERAL: &str = "\
 [[table]]\nindicator = \"math_mean\"\ntest = \"TEST\"\nby = [[], [\"level\"]]\nfamilies = [\"sex\"]\n\
 [[table]]\nindicator = \"math_met\"\ntest = \"TEST\"\nby = [[], [\"level\"]]\nfamilies = [\"sex\"]\n";
 
+/// Dates on which the same may be asked again: at least 28 days apart.
+pub(crate) const DATES: [&str; 12] = [
+    "2024-06-30",
+    "2024-07-31",
+    "2024-08-31",
+    "2024-09-30",
+    "2024-10-31",
+    "2024-11-30",
+    "2024-12-31",
+    "2025-01-31",
+    "2025-02-28",
+    "2025-03-31",
+    "2025-04-30",
+    "2025-05-31",
+];
+
 impl StudyText {
     /// Five words; one of at least five districts may be lost once they have masked.
-    pub(crate) const SMALL: Self =
-        Self { id: "small", mode: "mode = \"exact\"", max_dropped: 1, tables: COUNTS, schools };
+    pub(crate) const SMALL: Self = Self {
+        id: "small",
+        title: "A study of the tests",
+        as_of: DATES[0],
+        mode: "mode = \"exact\"",
+        max_dropped: 1,
+        min_n: 11,
+        tables: COUNTS,
+        schools,
+    };
+
+    /// The same with noise.
+    pub(crate) const NOISY: Self = Self {
+        id: "noisy",
+        mode: "mode = \"dp\"\nrho = 0.5",
+        schools: counted_schools,
+        ..Self::SMALL
+    };
+
+    /// The same, of another date and so another question.
+    pub(crate) const fn at(self, date: usize) -> Self {
+        Self { as_of: DATES[date], ..self }
+    }
 
     /// Two chunks of an upload, the second not whole.
     pub(crate) const WIDE: Self =
@@ -196,17 +246,17 @@ impl StudyText {
 
     /// The TOML.
     pub(crate) fn text(&self) -> String {
-        let Self { id, mode, max_dropped, tables, schools } = self;
+        let Self { id, title, as_of, mode, max_dropped, min_n, tables, schools } = self;
         let min_districts = 4 + max_dropped;
         let sha256 = Digest::of(schools().as_bytes());
         let range = format!("{{ min = 500, max = 800, met = {MET} }}");
         format!(
-            "[study]\nid = \"{id}\"\ntitle = \"A study of the tests\"\nschool_year = 2024\n\
-             as_of = \"2024-06-30\"\n\
+            "[study]\nid = \"{id}\"\ntitle = \"{title}\"\nschool_year = 2024\n\
+             as_of = \"{as_of}\"\n\
              schools = {{ file = \"{id}.csv\", sha256 = \"{sha256}\" }}\n\
              [privacy]\n{mode}\n\
              [cohort]\nmin_districts = {min_districts}\nmax_dropped = {max_dropped}\n\
-             max_colluding = 1\n[suppression]\nmin_n = 11\n\
+             max_colluding = 1\n[suppression]\nmin_n = {min_n}\n\
              [[test]]\nid = \"TEST\"\nscores = {{ MATH = {{ \"03\" = {range}, \"06\" = {range} }} }}\n\
              {tables}"
         )

@@ -50,17 +50,21 @@ fn a_node_whose_disk_is_full_leaves_the_round_before_it_says_anything() {
     let state = net.network.node_dir("D6").join("state");
     // The journal has to be what fills up, and not the index beside it.
     let long: DistrictId = "a-district-of-thirty-two-letters".parse().unwrap();
-    let filler = Entry::Confirmed { round: "00".to_owned(), survivors: vec![long; 25_000] };
+    let filler = Entry::Answered {
+        round: "00".to_owned(),
+        questions: Vec::new(),
+        survivors: vec![long; 25_000],
+    };
     Journal::open(&state).unwrap().append(&filler, now_ms()).unwrap();
     let blocks = fs::metadata(state.join("journal")).unwrap().len() / BLOCK;
     let mut limited = limited(&net, blocks);
     limited.start_node("D6", &net.data("D6"), None).unwrap();
-    let ended = net.run(&StudyText::SMALL, 30).end();
+    let ended = net.run(&StudyText::SMALL.at(1), 30).end();
     assert_eq!(ended.code, 0, "{}", ended.said);
     assert!(ended.said.contains("district D6 withdraws at advertise: "), "{}", ended.said);
     assert!(ended.said.contains("(disk_full)"), "{}", ended.said);
     net.release(&ended).is_over(&DISTRICTS[..5], &[]);
     limited.kill_node("D6").unwrap();
     net.start_node("D6", None);
-    net.publish(&StudyText::SMALL).is_over(&DISTRICTS, &[]);
+    net.publish(&StudyText::SMALL.at(2)).is_over(&DISTRICTS, &[]);
 }

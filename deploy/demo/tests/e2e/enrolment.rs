@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use flashlight_coordinator::ca::Authority;
 use flashlight_coordinator::enrolment::{Enrolment, TTL_MIN};
 use flashlight_coordinator::journal::Journal;
-use flashlight_demo::network::{COORDINATOR_ROLE, NODE_ROLE};
+use flashlight_demo::network::{COORDINATOR_ROLE, NODE_ROLE, open_rules};
 use flashlight_node::round::now_ms;
 use flashlight_node::tls::Dialer;
 use flashlight_proto::canonical::Digest;
@@ -95,7 +95,7 @@ fn revoke(net: &Net, district: &str) {
 fn a_revoked_node_is_put_out_at_once_and_stops() {
     let mut net = Net::start();
     net.start_nodes(DISTRICTS[..5].iter().copied());
-    let mut node = net.start_node_without_exact("D6");
+    let mut node = net.watch_node("D6");
     net.await_connected(6);
     assert!(node.is_running().unwrap());
     revoke(&net, "D6");
@@ -156,6 +156,7 @@ fn stray() -> Net {
     other.start_hub(None);
     let token = other.network.invite("D1", "District D1").unwrap();
     other.network.enroll("D1", &token).unwrap();
+    other.network.write_policies(&["D1"], &open_rules(1.0)).unwrap();
     other.network.kill_hub().unwrap();
     crate::data::write(other.path());
     other

@@ -13,7 +13,7 @@ use flashlight_proto::roster::{Roster, SignedRoster};
 use flashlight_proto::study::study_digest;
 use flashlight_proto::wire::pb::directive::Directive as Wire;
 use flashlight_proto::wire::pb::district_server::{District, DistrictServer};
-use flashlight_proto::wire::{CODE_KEY, pb};
+use flashlight_proto::wire::{self, CODE_KEY, pb};
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -46,6 +46,8 @@ type Sent = Result<pb::Directive, Status>;
 /// What the node gets when it asks.
 pub(crate) struct Offer {
     pub(crate) roster: SignedRoster,
+    /// As text, whatever it says.
+    pub(crate) vouches: Vec<String>,
     pub(crate) study: pb::SignedStudy,
     /// The code with which every `Prepare` is refused.
     pub(crate) refuses: Option<&'static str>,
@@ -83,8 +85,12 @@ impl District for Service {
         &self,
         _: Request<pb::FetchRosterRequest>,
     ) -> Result<Response<pb::SignedRoster>, Status> {
-        let SignedRoster { text, signature } = self.offer.lock().unwrap().roster.clone();
-        Ok(Response::new(pb::SignedRoster { text, signature: signature.as_bytes().to_vec() }))
+        let offer = self.offer.lock().unwrap();
+        Ok(Response::new(wire::roster_reply(offer.roster.clone(), offer.vouches.clone())))
+    }
+
+    async fn vouch(&self, _: Request<pb::VouchRequest>) -> Result<Response<pb::Receipt>, Status> {
+        Ok(Response::new(pb::Receipt {}))
     }
 
     async fn fetch_study(
@@ -175,6 +181,13 @@ pub(crate) struct FakeHub {
     pub(crate) authority: Arc<Authority>,
     pub(crate) roster: Roster,
     pub(crate) question: Question,
+    /// Who is to be asked.
+    pub(crate) cohort: Vec<&'static str>,
+    /// Fewer than the study lets drop, and more signatures, where a test says so.
+    pub(crate) max_dropped: u16,
+    pub(crate) quorum: u16,
+    /// What is said about the node's journal.
+    pub(crate) logged: pb::Announce,
     hash: Digest,
     last: u8,
 }
@@ -201,6 +214,7 @@ impl FakeHub {
         let offer = Offer {
             roster: enrolment.signed_roster().clone(),
             study: signed(&authority, study.text().as_bytes(), &(study.schools)()),
+            vouches: Vec::new(),
             refuses: None,
         };
         let service = Service {
@@ -221,6 +235,10 @@ impl FakeHub {
         Self {
             roster: enrolment.roster().clone(),
             question: Question::of(study),
+            cohort: DISTRICTS.to_vec(),
+            max_dropped: study.max_dropped,
+            quorum: 0,
+            logged: pb::Announce::default(),
             hash: Digest::of(study.text().as_bytes()),
             runtime,
             service,
@@ -233,6 +251,14 @@ impl FakeHub {
     /// Changes what the node gets when it asks.
     pub(crate) fn offer(&self, change: impl FnOnce(&mut Offer)) {
         change(&mut self.service.offer.lock().unwrap());
+    }
+
+    /// Asks another study from now on.
+    pub(crate) fn ask(&mut self, study: &StudyText) {
+        let signed = self.sign(study.text().as_bytes(), &(study.schools)());
+        self.offer(|offer| offer.study = signed);
+        (self.question, self.hash) = (Question::of(study), Digest::of(study.text().as_bytes()));
+        self.max_dropped = study.max_dropped;
     }
 
     /// The next thing the node says.
@@ -260,7 +286,7 @@ impl FakeHub {
     #[track_caller]
     pub(crate) fn announce(&mut self, study: Digest) -> String {
         let (run_id, study_hash) = (RUN.to_vec(), study.as_bytes().to_vec());
-        self.send(Wire::Announce(pb::Announce { run_id, study_hash, ..Default::default() }));
+        self.send(Wire::Announce(pb::Announce { run_id, study_hash, ..self.logged.clone() }));
         match self.next() {
             Call::Prepare(answer) => answer.refusal_code,
             other => panic!("{other:?}"),
@@ -273,7 +299,21 @@ impl FakeHub {
         assert_eq!(self.announce(self.hash), "");
     }
 
-    /// An honest opening of a round over all districts, never the same twice.
+    /// The node does not take part in the study.
+    #[track_caller]
+    pub(crate) fn is_unwanted(&mut self, code: &str) {
+        assert_eq!(self.announce(self.hash), code);
+    }
+
+    /// The node is ready for the study, and for no round of it.
+    #[track_caller]
+    pub(crate) fn is_unwanted_as_round(&mut self, code: &str) {
+        self.prepared();
+        let begin = self.begin();
+        self.is_refused(Wire::Advertise(begin), "advertise", code);
+    }
+
+    /// An honest opening of a round, never the same twice.
     pub(crate) fn begin(&mut self) -> pb::BeginAdvertise {
         self.last += 1;
         let rule = self.question.study.cohort;
@@ -285,12 +325,12 @@ impl FakeHub {
             study_hash: self.hash.as_bytes().to_vec(),
             layout_hash: self.question.layout.hash().as_bytes().to_vec(),
             roster_hash: self.roster.hash().as_bytes().to_vec(),
-            cohort: DISTRICTS.map(str::to_owned).to_vec(),
-            max_dropped: rule.max_dropped.into(),
+            cohort: self.cohort.iter().map(|&one| one.to_owned()).collect(),
+            max_dropped: self.max_dropped.into(),
             max_colluding: rule.max_colluding.into(),
             parent_releases: Vec::new(),
             log_checkpoint: vec![7; 32],
-            quorum: rule.quorum(u16::try_from(DISTRICTS.len()).unwrap()).into(),
+            quorum: rule.quorum(u16::try_from(self.cohort.len()).unwrap()).max(self.quorum).into(),
         }
     }
 

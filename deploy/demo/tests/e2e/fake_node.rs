@@ -116,7 +116,7 @@ impl Fake {
         let software = "a fake".to_owned();
         let stream = runtime.block_on(client.listen(pb::ListenRequest { software })).unwrap();
         let signed = runtime.block_on(client.fetch_roster(pb::FetchRosterRequest {})).unwrap();
-        let pb::SignedRoster { text, signature } = signed.into_inner();
+        let pb::SignedRoster { text, signature, .. } = signed.into_inner();
         let signed = SignedRoster { text, signature: signature[..].try_into().unwrap() };
         let question = Question::of(study);
         let mut words = data::words(district);

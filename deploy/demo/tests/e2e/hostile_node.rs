@@ -266,8 +266,9 @@ fn a_node_that_goes_silent_is_left_out_when_its_time_is_up() {
 }
 
 #[test]
-fn a_node_that_withdraws_is_named_with_its_reason_on_one_line() {
-    let (net, mut fake, run) = begin(&StudyText::SMALL, 20);
+fn a_node_that_withdraws_is_named_with_its_reason_on_one_line_and_not_waited_for() {
+    // Nobody in these tests waits for as long as this step may take.
+    let (net, mut fake, run) = begin(&StudyText::SMALL, 90);
     fake.ready();
     let ours = fake.advertise_message();
     fake.advertise(ours).unwrap();

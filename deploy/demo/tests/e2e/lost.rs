@@ -15,10 +15,10 @@ fn others() -> Vec<&'static str> {
     DISTRICTS.into_iter().filter(|one| *one != VICTIM).collect()
 }
 
-/// Runs the small study and kills the victim where it pauses.
-fn lose_at(net: &mut Net, point: &str, gather_seconds: u32) -> (crate::network::Release, String) {
+/// Runs a study and kills the victim where it pauses.
+fn lose_at(net: &mut Net, study: &StudyText, point: &str) -> (crate::network::Release, String) {
     net.start_node(VICTIM, Some(point));
-    let run = net.run(&StudyText::SMALL, gather_seconds);
+    let run = net.run(study, 30);
     net.kill_at_pause(VICTIM);
     let ended = run.end();
     assert_eq!(ended.code, 0, "{point}: {}", ended.said);
@@ -40,8 +40,12 @@ fn started(net: &Net) -> Vec<(String, String, usize)> {
 fn a_node_killed_before_it_is_ready_is_left_out() {
     let mut net = Net::start();
     net.start_nodes(OTHERS);
-    let (release, _) = lose_at(&mut net, "prepare:before", 3);
-    release.is_over(&others(), &[]);
+    net.start_node(VICTIM, Some("prepare:before"));
+    let run = net.run(&StudyText::SMALL, 3);
+    net.kill_at_pause(VICTIM);
+    let ended = run.end();
+    assert_eq!(ended.code, 0, "{}", ended.said);
+    net.release(&ended).is_over(&others(), &[]);
     assert_eq!(started(&net).len(), 1);
 }
 
@@ -57,7 +61,7 @@ fn a_node_killed_before_anybody_masks_costs_nothing_but_a_new_round_under_new_te
         "acknowledge:before",
     ];
     for (at, point) in points.iter().enumerate() {
-        let (release, said) = lose_at(&mut net, point, 30);
+        let (release, said) = lose_at(&mut net, &StudyText::SMALL.at(at), point);
         release.is_over(&others(), &[]);
         assert!(said.contains("lost D3 before anybody had masked; the cohort is re-cut"), "{said}");
         let rounds = started(&net);
@@ -73,9 +77,10 @@ fn a_node_killed_before_anybody_masks_costs_nothing_but_a_new_round_under_new_te
 fn a_node_killed_when_its_peers_mask_with_it_is_lost_and_the_others_are_published() {
     let mut net = Net::start();
     net.start_nodes(OTHERS);
-    let points = ["acknowledge:after", "mask:before", "mask:recorded", "mask:chunk"];
+    let points =
+        ["acknowledge:after", "mask:before", "mask:charged", "mask:recorded", "mask:chunk"];
     for (at, point) in points.iter().enumerate() {
-        let (release, said) = lose_at(&mut net, point, 30);
+        let (release, said) = lose_at(&mut net, &StudyText::SMALL.at(at), point);
         release.is_over(&DISTRICTS, &[VICTIM]);
         assert!(said.contains("mask 5/6: lost D3"), "{point}: {said}");
         assert_eq!(started(&net).len(), at + 1, "{point}");
@@ -94,8 +99,8 @@ fn a_node_killed_after_its_upload_is_still_counted() {
         ("unmask:before", "unmask 5/6: lost D3"),
         ("unmask:after", ""),
     ];
-    for (point, told) in points {
-        let (release, said) = lose_at(&mut net, point, 30);
+    for (at, (point, told)) in points.into_iter().enumerate() {
+        let (release, said) = lose_at(&mut net, &StudyText::SMALL.at(at), point);
         release.is_over(&DISTRICTS, &[]);
         assert!(said.contains(told), "{point}: {said}");
     }

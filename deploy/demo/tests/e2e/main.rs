@@ -7,6 +7,7 @@
 )]
 
 mod command;
+mod consent;
 mod data;
 mod disk;
 mod enrolment;
@@ -15,7 +16,13 @@ mod fake_node;
 mod hostile_hub;
 mod hostile_node;
 mod killed;
+mod later_rounds;
+mod ledger;
 mod lost;
 mod network;
+mod noise;
+mod officer;
 mod puppets;
+mod rollback;
+mod survivor_sets;
 mod whole;

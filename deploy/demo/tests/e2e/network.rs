@@ -13,8 +13,11 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use flashlight_coordinator::journal::Entry;
-use flashlight_demo::network::{COORDINATOR_ROLE, NODE_ROLE, Network};
+use flashlight_demo::network::{COORDINATOR_ROLE, NODE_ROLE, Network, open_rules};
+use flashlight_node::consent::Policy;
 use flashlight_node::enroll::Membership;
+use flashlight_node::journal::Journal as NodeJournal;
+use flashlight_node::ledger::{Budget, Ledger};
 use flashlight_proto::release::{Outcome, Verified, verify_folder};
 use tempfile::TempDir;
 
@@ -26,6 +29,9 @@ pub(crate) const DEMO: &str = env!("CARGO_BIN_EXE_flashlight-demo");
 
 /// No test waits for anything longer than this.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What every district of the test network lets a school year lose.
+const RHO_MOST: f64 = 1000.0;
 
 /// Between two looks at something that will happen.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
@@ -116,12 +122,21 @@ impl Net {
         self.network.start_node(district, &data, pause_at).unwrap();
     }
 
-    /// Starts a node whose district has not allowed sums without noise.
-    pub(crate) fn start_node_without_exact(&self, district: &str) -> Told {
+    /// Starts a node whose end can be seen.
+    pub(crate) fn watch_node(&self, district: &str) -> Told {
         let mut command = Command::new(DEMO);
         command.args([NODE_ROLE, "run", "--dir"]).arg(self.network.node_dir(district));
         command.arg("--data").arg(self.data(district));
         Told::spawn(command)
+    }
+
+    /// The officer rewrites a part of the policy; the next study is judged by it.
+    #[track_caller]
+    pub(crate) fn change_policy(&self, district: &str, from: &str, to: &str) {
+        let path = self.network.node_dir(district).join("policy.toml");
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(text.contains(from), "{from:?} in {text}");
+        fs::write(&path, text.replacen(from, to, 1)).unwrap();
     }
 
     pub(crate) fn start_nodes<'a>(&mut self, districts: impl IntoIterator<Item = &'a str>) {
@@ -177,12 +192,24 @@ impl Net {
         gather_seconds: u32,
         step_seconds: u32,
     ) -> Run {
-        let study = study.write(self.path());
         let [gather, step] = [gather_seconds, step_seconds].map(|seconds| seconds.to_string());
+        self.run_with(study, &["--gather-seconds", &gather, "--step-seconds", &step])
+    }
+
+    /// Starts a run of a study over exactly these districts.
+    pub(crate) fn run_among(&self, study: &StudyText, cohort: &[&str]) -> Run {
+        self.run_with(study, &["--gather-seconds", "30", "--cohort", &cohort.join(",")])
+    }
+
+    fn run_with(&self, study: &StudyText, more: &[&str]) -> Run {
+        self.run_file(&study.write(self.path()), more)
+    }
+
+    /// Starts a run of a study as it lies there.
+    pub(crate) fn run_file(&self, study: &Path, more: &[&str]) -> Run {
         let dir = self.network.hub_dir();
         let mut command = Command::new(DEMO);
-        command.args([COORDINATOR_ROLE, "run"]).arg(study).arg("--dir").arg(dir);
-        command.args(["--gather-seconds", &gather, "--step-seconds", &step]);
+        command.args([COORDINATOR_ROLE, "run"]).arg(study).arg("--dir").arg(dir).args(more);
         Run(Told::spawn(command))
     }
 
@@ -240,6 +267,18 @@ impl Net {
         open
     }
 
+    /// A dead node's journal.
+    pub(crate) fn node_journal(&self, district: &str) -> NodeJournal {
+        NodeJournal::open(&self.network.node_dir(district).join("state")).unwrap()
+    }
+
+    /// What a dead node's books say, against its policy.
+    pub(crate) fn budget(&self, district: &str) -> Budget {
+        let ledger = Ledger::from_journal(&self.node_journal(district)).unwrap();
+        let policy = Policy::load(&self.network.node_dir(district).join("policy.toml")).unwrap();
+        ledger.budget(&policy.floors)
+    }
+
     /// No party has panicked.
     pub(crate) fn nobody_panicked(&self) {
         for entry in fs::read_dir(self.path().join("logs")).unwrap() {
@@ -277,6 +316,15 @@ impl Release {
     /// Its cohort is `cohort`, it lost `lost` of them, and it counts the students of all others.
     #[track_caller]
     pub(crate) fn is_over(&self, cohort: &[&str], lost: &[&str]) {
+        let survivors = self.is_among(cohort, lost);
+        let Sums { students, .. } = data::pooled(survivors, |_| true);
+        let all = self.verified.release.cells().first().unwrap();
+        assert_eq!(all.outcome, Outcome::Count { n: students });
+    }
+
+    /// Its cohort is `cohort`, and it lost `lost` of them. Returns all others.
+    #[track_caller]
+    pub(crate) fn is_among<'a>(&self, cohort: &[&'a str], lost: &[&str]) -> Vec<&'a str> {
         let facts = self.verified.release.facts();
         let names = |ids: &[flashlight_proto::identity::DistrictId]| -> Vec<String> {
             ids.iter().map(ToString::to_string).collect()
@@ -286,9 +334,7 @@ impl Release {
         let survivors: Vec<&str> =
             cohort.iter().copied().filter(|one| !lost.contains(one)).collect();
         assert_eq!(names(&facts.survivors), survivors, "survivors");
-        let Sums { students, .. } = data::pooled(survivors, |_| true);
-        let all = self.verified.release.cells().first().unwrap();
-        assert_eq!(all.outcome, Outcome::Count { n: students });
+        survivors
     }
 
     pub(crate) fn round(&self) -> u64 {
@@ -314,6 +360,8 @@ fn enrolled() -> &'static Path {
             let token = net.network.invite(district, &format!("District {district}")).unwrap();
             net.network.enroll(district, &token).unwrap();
         }
+        let rules = format!("{}max_failed_rounds = 1000\n", open_rules(RHO_MOST));
+        net.network.write_policies(&DISTRICTS, &rules).unwrap();
         net.network.kill_hub().unwrap();
         let kept = tempfile::tempdir().unwrap();
         for folder in ["hub", "nodes"] {
@@ -324,7 +372,7 @@ fn enrolled() -> &'static Path {
     made.path()
 }
 
-fn copy_folder(from: &Path, to: &Path) {
+pub(crate) fn copy_folder(from: &Path, to: &Path) {
     match fs::DirBuilder::new().mode(0o700).create(to) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
         made => made.unwrap(),

@@ -16,13 +16,14 @@ use flashlight_proto::wire::{self, Begin, pb};
 use getrandom::SysRng;
 use rand_core::UnwrapErr;
 
-use crate::data::{self, DISTRICTS};
+use crate::data;
 use crate::fake_hub::{Call, FakeHub, VICTIM, id};
 use crate::network::Net;
 
-/// A round of the victim and five puppets, and what the victim is to be shown next.
+/// A round of the victim and its puppets, and what the victim is to be shown next.
 pub(crate) struct Puppets {
     pub(crate) round_id: Vec<u8>,
+    cohort: Vec<&'static str>,
     identities: BTreeMap<DistrictId, IdentitySecret>,
     keys: BTreeMap<DistrictId, ExpectKeys>,
     seals: BTreeMap<DistrictId, ExpectSeals>,
@@ -35,7 +36,7 @@ pub(crate) struct Puppets {
 }
 
 impl Puppets {
-    /// The victim is ready and has advertised in a round of all six.
+    /// The victim is ready and has advertised.
     pub(crate) fn advertised(net: &Net, hub: &mut FakeHub) -> Self {
         hub.prepared();
         let begin = hub.begin();
@@ -45,7 +46,7 @@ impl Puppets {
         let terms = hub.question.terms(Begin::try_from(begin).unwrap(), &hub.roster);
         let mut advertisements = vec![wire::advertisement(&id(VICTIM), &theirs).unwrap()];
         let (mut keys, mut identities) = (BTreeMap::new(), BTreeMap::new());
-        for district in DISTRICTS.into_iter().filter(|one| *one != VICTIM) {
+        for &district in hub.cohort.iter().filter(|one| **one != VICTIM) {
             let identity = net.membership(district).into_identity();
             let (state, ours) = fresh_keys(&terms, &id(district), &identity);
             keys.insert(id(district), state);
@@ -54,6 +55,7 @@ impl Puppets {
         }
         Self {
             round_id,
+            cohort: hub.cohort.clone(),
             identities,
             keys,
             seals: BTreeMap::new(),
@@ -91,7 +93,7 @@ impl Puppets {
         let seals = puppets.for_victim();
         hub.send(puppets.acknowledge(seals));
         let Call::Acknowledge(theirs) = hub.next() else { panic!("no acknowledgement") };
-        assert_eq!(theirs.opened, ["D2", "D3", "D4", "D5", "D6"]);
+        assert_eq!(theirs.opened, puppets.cohort[1..]);
         for (district, state) in std::mem::take(&mut puppets.seals) {
             let seals = puppets.sealed.remove(&district).unwrap();
             puppets.sharers.insert(district, state.acknowledge(seals).unwrap().0);
@@ -102,15 +104,23 @@ impl Puppets {
     /// Everybody has masked with everybody.
     pub(crate) fn masked(net: &Net, hub: &mut FakeHub) -> Self {
         let mut puppets = Self::acknowledged(net, hub);
-        hub.send(puppets.mask(&DISTRICTS));
+        hub.send(puppets.mask(&puppets.cohort));
         let Call::Mask(chunks) = hub.next() else { panic!("the victim has not masked") };
         assert_eq!(chunks.len(), 1);
-        let sharers = DISTRICTS.map(id);
+        let sharers: Vec<DistrictId> = puppets.cohort.iter().map(|one| id(one)).collect();
         for (district, state) in std::mem::take(&mut puppets.sharers) {
             let words = data::words(district.as_str());
             let ours = Contribution::new(&hub.question.layout, words).unwrap();
             puppets.survivors.insert(district, state.mask(&sharers, ours).unwrap().0);
         }
+        puppets
+    }
+
+    /// Everybody has masked, and the victim has signed that all survived.
+    pub(crate) fn answered(net: &Net, hub: &mut FakeHub) -> Self {
+        let puppets = Self::masked(net, hub);
+        hub.send(puppets.confirm(&puppets.cohort));
+        assert!(matches!(hub.next(), Call::Confirm));
         puppets
     }
 

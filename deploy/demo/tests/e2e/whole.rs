@@ -135,8 +135,8 @@ fn an_export_rewritten_while_it_is_read_gives_old_rows_or_new_rows_or_a_refusal(
                 fs::write(&path, turn.next().unwrap()).unwrap();
             }
         });
-        for _ in 0..5 {
-            let release = net.publish(&StudyText::SMALL);
+        for date in 0..5 {
+            let release = net.publish(&StudyText::SMALL.at(date));
             let facts = release.verified.release.facts();
             let Outcome::Count { n } = release.verified.release.cells()[0].outcome else {
                 panic!("the whole network is shown");

@@ -1,12 +1,15 @@
-//! What a round asks of the records: the unit in which sets of survivors are counted.
+//! What a round asks of the records: the unit in which nodes and hub count sets of survivors.
+//!
+//! Pure.
 
 use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
-use flashlight_proto::layout;
-use flashlight_proto::study::{Date, Study};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::layout;
+use crate::study::{Date, Study};
 
 /// Longest name of a measure, bytes.
 const MEASURE_MAX: usize = 64;
@@ -51,18 +54,6 @@ impl From<layout::Question> for Question {
     }
 }
 
-/// Days from 0000-03-01 to the date, Gregorian.
-pub(super) fn day_number(date: Date) -> i64 {
-    // The year begins in March, so that the leap day is its last.
-    let (year, month) = (i64::from(date.year()), i64::from(date.month()));
-    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
-    365 * year + year.div_euclid(4) - year.div_euclid(100)
-        + year.div_euclid(400)
-        + (153 * month + 2) / 5
-        + i64::from(date.day())
-        - 1
-}
-
 impl fmt::Display for Question {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}@{}", self.measure, self.school_year, self.as_of)
@@ -105,26 +96,12 @@ impl<'de> Deserialize<'de> for Question {
 
 #[cfg(test)]
 mod tests {
-    use flashlight_proto::category::{Indicator, Subject};
+    use crate::category::{Indicator, Subject};
 
     use super::*;
 
     fn date(text: &str) -> Date {
         text.parse().unwrap()
-    }
-
-    #[test]
-    fn days_are_counted_over_leap_years_and_centuries() {
-        for (from, to, days) in [
-            ("2024-02-28", "2024-03-01", 2),
-            ("2023-02-28", "2023-03-01", 1),
-            ("1900-02-28", "1900-03-01", 1),
-            ("2000-01-01", "2100-01-01", 36_525),
-            ("2024-06-30", "2024-06-30", 0),
-            ("2024-07-28", "2024-06-30", -28),
-        ] {
-            assert_eq!(day_number(date(to)) - day_number(date(from)), days, "{from} to {to}");
-        }
     }
 
     #[test]
