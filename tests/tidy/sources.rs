@@ -27,8 +27,8 @@ const GENERATED: [&str; 15] = [
     "node/src/officer/hub.rs", // the officer's two calls
     "node/src/round.rs",      // a district's calls
     "proto/src/wire.rs",      // the conversions
-    "proto/src/wire/roster.rs",
     "proto/src/wire/directive.rs",
+    "proto/src/wire/roster.rs",
 ];
 
 /// Where something may be written out by serde.

@@ -65,3 +65,70 @@ fn reasons_are_cut_on_a_character_border() {
     let long = "ä".repeat(REASON_MAX);
     assert!(reason(&long).len() <= REASON_MAX);
 }
+
+fn opening() -> Opening {
+    Opening { district: "A".parse().unwrap(), random: [5; 32] }
+}
+
+#[test]
+fn an_order_and_its_openings_survive_the_wire_and_are_not_taken_for_each_other() {
+    let round = RoundId::from([2; 16]);
+    for directive in
+        [Directive::Order(round, Vec::new()), Directive::Ordered(round, vec![opening()])]
+    {
+        let wire = pb::Directive::from(directive.clone());
+        assert_eq!(Directive::try_from(wire), Ok(directive));
+    }
+    let request = open_order_request(round, &[7; 32]);
+    assert_eq!(order_random(&request), Ok([7; 32]));
+    let short = pb::OpenOrderRequest { random: vec![7; 31], ..request };
+    assert_eq!(order_random(&short).map_err(|error| error.field), Err("random"));
+}
+
+#[test]
+fn openings_beside_advertisements_are_refused() {
+    let both = pb::BeginShare {
+        round_id: vec![2; 16],
+        advertisements: vec![pb::Advertisement::default()],
+        openings: vec![pb::OrderOpening::default()],
+    };
+    let directive = pb::Directive { directive: Some(pb::directive::Directive::Share(both)) };
+    assert_eq!(Directive::try_from(directive).map_err(|error| error.field), Err("openings"));
+}
+
+#[test]
+fn a_commitment_to_an_order_is_32_bytes_or_none() {
+    assert_eq!(order_commitment(&[]), Ok(None));
+    assert_eq!(order_commitment(&[1; 32]), Ok(Some(Digest::from([1; 32]))));
+    assert_eq!(order_commitment(&[1; 31]).map_err(|error| error.field), Err("order_commitment"));
+}
+
+/// What a node sends or is sent one by one has an entry per neighbour; what is shown to everybody,
+/// one per district.
+#[test]
+fn lists_of_peers_end_at_254_and_lists_of_districts_at_2000() {
+    let names = |count| vec!["A".to_owned(); count];
+    assert!(peers(&names(254), "opened").is_ok() && districts(&names(2_000), "sharers").is_ok());
+    assert_eq!(peers(&names(255), "opened").map_err(|error| error.field), Err("opened"));
+    assert!(districts(&names(2_001), "sharers").is_err());
+    assert!(seals(vec![pb::Seal::default(); 255]).is_err());
+    assert!(openings(&vec![pb::OrderOpening::default(); 2_001]).is_err());
+}
+
+/// The longest message to a node in a round, with the longest ids, is far below the limit.
+#[test]
+fn the_keys_of_2000_districts_fit_a_message() {
+    use prost::Message as _;
+    let one = pb::Advertisement {
+        district: "D".repeat(32),
+        seal_key: vec![1; 32],
+        mask_key: vec![1; 32],
+        seed_commitment: vec![1; 32],
+        ledger_entries: u64::MAX,
+        ledger_head: vec![1; 32],
+        signature: vec![1; 64],
+        order_commitment: vec![1; 32],
+    };
+    let all = pb::BeginOrder { round_id: vec![1; 16], advertisements: vec![one; MAX_NODES] };
+    assert!(all.encoded_len() < 1 << 20, "{}", all.encoded_len());
+}

@@ -19,7 +19,7 @@ pub(super) const MAX_DROPPED: usize = 3;
 /// A word is at least this (`min_n`), so that every cell is shown.
 const LEAST_WORD: u64 = 11;
 
-/// And below this more, so that sums over 254 districts stay exact in a release.
+/// And below this more, so that sums over 500 districts stay exact in a release.
 const WORD_SPAN: u64 = 1 << 44;
 
 /// The levels of the school table; each has a school that offers all 15 grades in every year.
@@ -129,11 +129,11 @@ fn toml(
     tables: &[Table],
     rho: Option<f64>,
 ) -> anyhow::Result<String> {
-    let CohortRule { min_districts, max_dropped, max_colluding } = rule;
     let privacy = match rho {
         Some(rho) => format!("mode = \"dp\"\nrho = {rho:?}"),
         None => "mode = \"exact\"".to_owned(),
     };
+    let CohortRule { min_districts, max_dropped, max_colluding } = rule;
     let mut toml = format!(
         "[study]\nid = \"bench\"\ntitle = \"Secure sum bench\"\nschool_year = 2025\n\
          as_of = \"2025-10-01\"\nschools = {{ file = \"schools.csv\", sha256 = \"{schools}\" }}\n\n\

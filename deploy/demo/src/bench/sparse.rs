@@ -26,7 +26,7 @@ use rand_core::UnwrapErr;
 use super::micro::Players;
 use super::setting::{Setting, words};
 use super::table::{line, seconds};
-use super::{note, peak_memory};
+use super::{note, peak_memory, processor_time};
 
 /// The wall time to reach for masking and sums of 1,000 nodes on two cores.
 const TARGET: Duration = Duration::from_secs(30);
@@ -37,9 +37,9 @@ const IN_FLIGHT: usize = 8;
 /// Nodes of one step, by district.
 type Nodes<T> = Vec<(DistrictId, T)>;
 
-/// What each step took.
+/// What each step took, on the wall and of the processors.
 #[derive(Default)]
-struct Watch(Vec<(&'static str, Duration)>);
+struct Watch(Vec<(&'static str, [Duration; 2])>);
 
 impl Watch {
     fn time<T>(
@@ -47,15 +47,17 @@ impl Watch {
         step: &'static str,
         work: impl FnOnce() -> anyhow::Result<T>,
     ) -> anyhow::Result<T> {
-        let since = Instant::now();
+        let (since, busy) = (Instant::now(), processor_time("self")?);
         let done = work().with_context(|| format!("the step {step} failed"))?;
-        self.0.push((step, since.elapsed()));
-        note(&format!("{step}: {:.2} s", since.elapsed().as_secs_f64()));
+        let took = [since.elapsed(), processor_time("self")?.saturating_sub(busy)];
+        note(&format!("{step}: {:.2} s", took[0].as_secs_f64()));
+        self.0.push((step, took));
         Ok(done)
     }
 
-    fn sum(&self, wanted: impl Fn(&str) -> bool) -> Duration {
-        self.0.iter().filter(|(step, _)| wanted(step)).map(|(_, took)| *took).sum()
+    fn sum(&self, wanted: impl Fn(&str) -> bool) -> [Duration; 2] {
+        let steps = || self.0.iter().filter(|(step, _)| wanted(step));
+        [0, 1].map(|at| steps().map(|(_, took)| took[at]).sum())
     }
 }
 
@@ -77,20 +79,26 @@ pub(super) fn run(nodes: usize, dropped: usize, colluding: u16) -> anyhow::Resul
         plan.neighbours, plan.threshold, plan.window
     );
     for (step, took) in &watch.0 {
-        line(&mut text, step, &seconds(*took), "")?;
+        row(&mut text, step, *took, "")?;
     }
-    let checks = watch.sum(|step| ["order", "unmask"].contains(&step));
-    let masking = watch.sum(|_| true).saturating_sub(checks);
-    let verdict = if masking <= TARGET { "target 30 s: reached" } else { "target 30 s: MISSED" };
-    line(&mut text, "masking and sums", &seconds(masking), verdict)?;
-    let each = checks * u32::try_from(cores.get())? / u32::try_from(nodes)?;
-    let remark = format!("{} of them a node's own part", seconds(each));
-    line(&mut text, "signatures (order, unmask)", &seconds(checks), &remark)?;
-    line(&mut text, "whole round, all nodes in one machine", &seconds(masking + checks), "")?;
+    let is_check = |step: &str| ["order", "unmask"].contains(&step);
+    let (checks, masking) = (watch.sum(is_check), watch.sum(|step| !is_check(step)));
+    let verdict = if masking[0] <= TARGET { "target 30 s: reached" } else { "target 30 s: MISSED" };
+    row(&mut text, "masking and sums", masking, verdict)?;
+    let each = checks[1] / u32::try_from(nodes)?;
+    let remark = format!("{} a node", seconds(each));
+    row(&mut text, "signatures (order, unmask)", checks, &remark)?;
+    row(&mut text, "whole round, all nodes on one machine", watch.sum(|_| true), "")?;
     let peak = peak_memory("self")? / 1_000_000;
     line(&mut text, "peak memory, hub and all nodes", &format!("{peak} MB"), "")?;
     line(&mut text, "cells equal to plain sums", &cells.to_string(), "all")?;
     writeln!(io::stdout(), "{text}").context("cannot write to stdout")
+}
+
+/// Wall time, then processor time and a remark.
+fn row(text: &mut String, what: &str, took: [Duration; 2], remark: &str) -> std::fmt::Result {
+    let busy = format!("processor {:>10}   {remark}", seconds(took[1]));
+    line(text, what, &seconds(took[0]), busy.trim_end())
 }
 
 /// Every node's words are those of its place; the survivors are the first places.
