@@ -310,6 +310,27 @@ fn facts_that_contradict_each_other_are_refused() {
 }
 
 #[test]
+fn a_round_stricter_than_the_study_makes_a_release_and_a_laxer_one_does_not() {
+    let draft = Draft::default();
+    let (study, layout) = parts(&draft);
+    let sums = vec![0; layout.words()];
+    let build = |m, t, h| {
+        let mut facts = facts(&study);
+        (facts.survivors, facts.lost) = (facts.cohort.clone(), Vec::new());
+        (facts.sizes.m, facts.sizes.t, facts.sizes.h) = (m, t, h);
+        Release::build(&study, &draft.table(), &layout, &sums, facts).map(|release| release.facts())
+    };
+    // The study's own m, t and h are 4, 4 and 3.
+    for (m, t, h) in [(4, 4, 3), (5, 4, 4), (5, 5, 4)] {
+        let sizes = build(m, t, h).unwrap().sizes;
+        assert_eq!((sizes.m, sizes.t, sizes.h), (m, t, h));
+    }
+    for (m, t, h) in [(3, 4, 2), (3, 3, 2), (5, 3, 4), (5, 6, 4), (5, 4, 3), (6, 4, 5)] {
+        assert_eq!(build(m, t, h).unwrap_err().code(), "release_facts", "{m} {t} {h}");
+    }
+}
+
+#[test]
 fn every_output_says_that_there_is_no_guarantee() {
     let draft = Draft::default();
     let release = build(&draft, &vec![0; draft.layout().words()]).unwrap();
