@@ -300,7 +300,7 @@ fn advice(code: &str, masked: bool) -> (&'static str, u8) {
         }
         "run_in_progress" => ("nothing was started; the other run goes on", 75),
         "cohort_arithmetic" | "answered_apart" => ("nothing was published; mend the study", 1),
-        "survivors_missing" | "retry_quorum" => {
+        "survivors_missing" | "cohort_missing" | "retry_quorum" => {
             ("nothing was published; run the study again when these districts are back", 75)
         }
         _ if in_study => ("nothing was published; mend the study or its school table", 1),

@@ -210,7 +210,15 @@ impl Hub {
             }
             _ => None,
         };
-        Ok(Logged { head, masked })
+        let ended = match masked {
+            Some(round) => latest(format!("round/{round}"))?.map(|recorded| recorded.entry),
+            None => None,
+        };
+        let release = match ended {
+            Some(Entry::Published { release, .. }) => Some(release),
+            _ => None,
+        };
+        Ok(Logged { head, masked, release })
     }
 
     // ---- Sessions

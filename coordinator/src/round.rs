@@ -86,7 +86,7 @@ impl Driver {
             match self.round(&terms, &ready).await {
                 Ok(sum) => return Ok(Finished { terms, sum }),
                 Err(Stop::Recut(lost, _)) if self.run.is_fixed() => {
-                    return Err(RunError::SurvivorsMissing { missing: lost.into_iter().collect() });
+                    return Err(self.run.incomplete(lost.into_iter().collect()));
                 }
                 Err(Stop::Recut(lost, step)) if recut < MAX_RECUTS => {
                     self.recut(&terms, &mut ready, &lost, step)?;

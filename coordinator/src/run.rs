@@ -78,6 +78,15 @@ pub(crate) enum RunError {
         /// Who has to come back.
         missing: Vec<DistrictId>,
     },
+    /// Not everybody the operator named is there.
+    #[error(
+        "of the districts named with --cohort {} not ready; none of them may be missing",
+        are(missing)
+    )]
+    CohortMissing {
+        /// Who.
+        missing: Vec<DistrictId>,
+    },
     /// Different sets answered different questions of the study.
     #[error(
         "the study's questions were answered before by different sets of districts; ask them in \
@@ -148,6 +157,7 @@ impl RunError {
             Self::Layout(error) => error.code(),
             Self::Noise(error) => error.code(),
             Self::SurvivorsMissing { .. } => "survivors_missing",
+            Self::CohortMissing { .. } => "cohort_missing",
             Self::AnsweredApart => "answered_apart",
             Self::RetryQuorum { .. } => "retry_quorum",
             Self::InProgress => "run_in_progress",
@@ -284,6 +294,16 @@ impl Run {
         Some(format!("waiting for exactly {} districts, {why}: {}", fixed.len(), named(fixed)))
     }
 
+    /// Why a run over fixed districts cannot go on without these.
+    pub(crate) fn incomplete(&self, missing: Vec<DistrictId>) -> RunError {
+        match &self.fixed {
+            Some(fixed) if self.past.answers.contains(fixed) => {
+                RunError::SurvivorsMissing { missing }
+            }
+            _ => RunError::CohortMissing { missing },
+        }
+    }
+
     /// Districts to wait for.
     pub(crate) fn wanted(&self) -> impl Iterator<Item = DistrictId> {
         let fixed = self.fixed.as_deref();
@@ -296,11 +316,7 @@ impl Run {
         if let Some(fixed) = &self.fixed {
             let missing = fixed.iter().filter(|one| !ready.contains_key(*one));
             let missing: Vec<DistrictId> = missing.cloned().collect();
-            return if missing.is_empty() {
-                Ok(())
-            } else {
-                Err(RunError::SurvivorsMissing { missing })
-            };
+            return if missing.is_empty() { Ok(()) } else { Err(self.incomplete(missing)) };
         }
         let need = usize::from(self.study.cohort.min_districts);
         let ready = ready.len();

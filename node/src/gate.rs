@@ -83,7 +83,15 @@ impl Node {
             Some(round) if !self.ledger()?.has_charged(round) => {
                 Err(ledger::Refusal::Uncharged { round }.into())
             }
-            _ => Ok(()),
+            Some(round) => {
+                // A node that was down when its round was published hears of it now, so that the
+                // charge does not count as failed for good.
+                if let Some(release) = logged.release {
+                    self.close_books(round, Some(release), "");
+                }
+                Ok(())
+            }
+            None => Ok(()),
         }
     }
 

@@ -89,6 +89,8 @@ pub struct Logged {
     pub head: Option<LedgerHead>,
     /// The last round whose survivors it was one of.
     pub masked: Option<RoundId>,
+    /// What that round published, for a node that did not see its end.
+    pub release: Option<Digest>,
 }
 
 /// What the coordinator chose for a round, as it arrives at a node.

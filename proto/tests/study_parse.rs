@@ -162,8 +162,8 @@ fn values_of_the_wrong_type_or_spelling_are_refused_with_what_is_expected() {
 }
 
 #[test]
-fn names_that_could_be_paths_are_refused() {
-    for file in ["../s.csv", "a/s.csv", "a\\\\s.csv", ".hidden", "", "a b.csv"] {
+fn names_that_could_be_paths_or_the_studys_own_are_refused() {
+    for file in ["../s.csv", "a/s.csv", "a\\\\s.csv", ".hidden", "", "a b.csv", "Study.toml"] {
         let toml = Draft::default().toml().replace("\"schools.csv\"", &format!("\"{file}\""));
         let error = Study::parse(toml.as_bytes()).unwrap_err();
         assert_eq!(error.code(), "study_value", "{file}");

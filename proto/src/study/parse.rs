@@ -60,6 +60,10 @@ pub(super) fn study(bytes: &[u8]) -> Result<Study, StudyError> {
     let head = raw.study;
     name("[study] id", &head.id)?;
     name("[study] schools.file", &head.schools.file)?;
+    if head.schools.file.eq_ignore_ascii_case("study.toml") {
+        let what = "is the study's own name; name the school table otherwise";
+        return Err(StudyError::value("[study] schools.file", what));
+    }
     if head.title.trim().is_empty()
         || head.title.len() > TITLE_MAX
         || head.title.contains(char::is_control)

@@ -63,6 +63,10 @@ impl TryFrom<pb::Directive> for Directive {
                         [] => None,
                         round => Some(round_id(round)?),
                     },
+                    release: match &one.last_release[..] {
+                        [] => None,
+                        release => Some(digest(release, "last_release")?),
+                    },
                 },
             },
             Wire::Advertise(one) => Self::Advertise(Box::new(one.try_into()?)),
@@ -109,6 +113,9 @@ impl From<Directive> for pb::Directive {
                     .head
                     .map_or_else(Vec::new, |head| head.digest.as_bytes().to_vec()),
                 last_masked: logged.masked.map_or_else(Vec::new, |round| round.as_bytes().to_vec()),
+                last_release: logged
+                    .release
+                    .map_or_else(Vec::new, |release| release.as_bytes().to_vec()),
             }),
             Directive::Advertise(begin) => Wire::Advertise((*begin).into()),
             Directive::Order(round, advertisements) => Wire::Order(pb::BeginOrder {

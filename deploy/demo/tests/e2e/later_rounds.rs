@@ -124,14 +124,14 @@ fn another_set_is_let_in_by_the_officers_of_whom_it_gives_away_and_of_four_other
     let study = StudyText::SMALL;
     let ended = lose(&mut net, "D6", &study);
     net.release(&ended).is_over(&DISTRICTS, &["D6"]);
-    let ended = net.run_among(&study, &DISTRICTS).aborts("survivors_missing");
+    let ended = net.run_among(&study, &DISTRICTS).aborts("cohort_missing");
     assert_eq!(ended.said.matches("(district_late)").count(), 5, "{}", ended.said);
     // min_honest + c = 4 others beside D6.
     for (signers, code) in
         [(&DISTRICTS[..5], "override_touched"), (&DISTRICTS[2..], "override_others")]
     {
         agree(&net, &study, &DISTRICTS[..5], signers);
-        let ended = net.run_among(&study, &DISTRICTS).aborts("survivors_missing");
+        let ended = net.run_among(&study, &DISTRICTS).aborts("cohort_missing");
         assert_eq!(ended.said.matches(code).count(), 5, "{}", ended.said);
     }
     agree(&net, &study, &DISTRICTS[..5], &DISTRICTS[1..]);

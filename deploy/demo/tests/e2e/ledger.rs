@@ -78,6 +78,8 @@ fn a_node_killed_at_any_point_around_the_debit_has_charged_every_vector_that_lef
     let budget = net.budget(victim);
     assert_eq!(budget.charges.len(), charges + 1);
     assert!(budget.charges[charges].explanation.starts_with("published as "));
+    // It had confirmed in the round before and died; it heard of the release with the next study.
+    assert_eq!(budget.charges[charges - 1].state, "published");
 }
 
 #[test]

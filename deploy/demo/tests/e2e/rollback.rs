@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use flashlight_coordinator::journal::Entry as HubEntry;
 use flashlight_node::journal::{Entry, Journal};
 use flashlight_node::ledger::{Ledger, check_not_behind};
 use flashlight_proto::canonical::Digest;
@@ -144,7 +145,7 @@ fn the_hub_says_how_far_a_nodes_books_had_come_and_in_which_sum_it_was_last() {
     let (net, ..) = two_rounds();
     let mut fake = Fake::join(&net, OWNER, &StudyText::SMALL);
     let _run = net.run(&StudyText::SMALL.at(2), 30);
-    let Directive::Announce { logged: Logged { head, masked }, .. } = fake.next() else {
+    let Directive::Announce { logged: Logged { head, masked, release }, .. } = fake.next() else {
         panic!("not announced")
     };
     let journal = net.node_journal(OWNER);
@@ -159,6 +160,11 @@ fn the_hub_says_how_far_a_nodes_books_had_come_and_in_which_sum_it_was_last() {
     assert!(Ledger::from_journal(&journal).unwrap().has_charged(masked));
     let Entry::CtxAccepted { round, .. } = &last.entry else { unreachable!() };
     assert_eq!(masked.to_string(), *round);
+    let published = net.journal().into_iter().rev().find_map(|entry| match entry {
+        HubEntry::Published { release, .. } => Some(release),
+        _ => None,
+    });
+    assert_eq!(release, published, "a node that missed its end hears of it");
 }
 
 #[test]
