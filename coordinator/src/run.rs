@@ -80,7 +80,7 @@ pub(crate) enum RunError {
     },
     /// Not everybody the operator named is there.
     #[error(
-        "of the districts named with --cohort {} not ready; none of them may be missing",
+        "of the districts named with --cohort {} not ready, and none may be missing",
         are(missing)
     )]
     CohortMissing {

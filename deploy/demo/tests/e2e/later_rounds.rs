@@ -153,5 +153,5 @@ fn a_run_over_named_districts_asks_nobody_else() {
     assert!(!net.log("D2").contains("ready for study"), "{}", net.log("D2"));
     let ended = net.run_among(&StudyText::SMALL.at(1), &["D1", "D2", "D3", "D9"]).end();
     assert_eq!(ended.code, 75, "{}", ended.said);
-    assert!(ended.said.contains("of which D9 is not ready"), "{}", ended.said);
+    assert!(ended.said.contains("named with --cohort D9 is not ready"), "{}", ended.said);
 }
