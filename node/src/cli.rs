@@ -339,13 +339,19 @@ fn serve(dir: &Path, data: PathBuf, pause_at: Option<String>) -> anyhow::Result<
     }
 }
 
-/// This district's words: the files are read afresh for every run.
+/// This district's words: the files are read afresh for every run. What is wrong with them is told here
+/// and not to the hub: the sentences hold counts and row numbers.
 fn contribute(data: &Path, question: Question<'_>) -> Result<Words, Refusal> {
     let Question { study, schools, layout, district } = question;
-    let (records, _) =
-        Records::read(data).map_err(|error| Refusal::new(error.code(), error.to_string()))?;
-    let counted = aggregate(&records, study, schools, layout, district);
-    let (words, _) = counted.map_err(|error| Refusal::new(error.code(), error.to_string()))?;
+    let keep = |code: &'static str, error: &dyn std::fmt::Display| {
+        note(&format!("the files cannot answer study {}: {error} ({code})", study.hash()));
+        let folder = data.display();
+        note(&format!("hint: `flashlight-node check {folder}` lists everything that is wrong"));
+        Refusal::new(code, "this district's files cannot answer the study; its own log says why")
+    };
+    let (records, _) = Records::read(data).map_err(|error| keep(error.code(), &error))?;
+    let (words, _) = aggregate(&records, study, schools, layout, district)
+        .map_err(|error| keep(error.code(), &error))?;
     Ok(words)
 }
 

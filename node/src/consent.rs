@@ -75,6 +75,7 @@ pub struct Permit {
     pub(crate) sizes: CohortSizes,
     pub(crate) trust: Trust,
     pub(crate) floors: Floors,
+    pub(crate) second_set: bool,
     pub(crate) document: Option<Override>,
 }
 
@@ -90,6 +91,17 @@ impl Permit {
     #[must_use]
     pub const fn years(&self) -> &BTreeMap<i16, Loss> {
         &self.years
+    }
+
+    /// Least number of districts that two sets of survivors may lie apart, on each side that is not
+    /// empty. [`u16::MAX`] where this district signs one set and no other.
+    pub(crate) fn apart(&self) -> u16 {
+        if self.second_set { self.hideout() } else { u16::MAX }
+    }
+
+    /// `min_honest` + c: districts of which h are honest whoever colludes.
+    pub(crate) fn hideout(&self) -> u16 {
+        self.floors.min_honest.saturating_add(self.sizes.c)
     }
 
     /// What the round asks.
@@ -149,13 +161,16 @@ impl Policy {
             study: study.hash(),
             study_id: study.id.clone(),
             mode: study.mode,
-            school_year: study.school_year,
+            // The newest year read, not the one the hub writes down: a study of one year's data is that
+            // year's own, and the reserve for later years is not for it.
+            school_year: years.keys().next_back().copied().unwrap_or(study.school_year),
             years,
             questions: Question::of_study(study),
             cohort: facts.cohort.iter().map(|party| party.district.clone()).collect(),
             sizes: facts.sizes,
             trust,
             floors: self.floors.clone(),
+            second_set: self.allow.second_set,
             document: None,
         })
     }

@@ -246,7 +246,11 @@ impl From<ledger::Refusal> for Refusal {
 }
 
 impl From<NoiseError> for Refusal {
+    /// The hub is told the code; which word it was stays in this district's log.
     fn from(error: NoiseError) -> Self {
-        Self::new(error.code(), error.to_string())
+        tracing::error!(code = error.code(), %error, "no noise was added");
+        let reason =
+            "this district's words do not fit the study's noise plan; its own log says why";
+        Self::new(error.code(), reason)
     }
 }

@@ -85,7 +85,8 @@ pub enum Entry {
         survivors_min: u16,
         /// t: signatures needed.
         quorum: u16,
-        /// Least number of districts two sets of survivors may lie apart: `min_honest` + c.
+        /// Least number of districts two sets of survivors may lie apart: `min_honest` + c, or the
+        /// most there is where no second set is signed.
         apart: u16,
         /// The officers' override that let this round in.
         document: Option<Digest>,

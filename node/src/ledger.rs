@@ -120,8 +120,9 @@ struct Ended {
 }
 
 impl Charge {
+    /// The hub's word that something was published counts only where this node signed the survivors.
     fn is_failed(&self) -> bool {
-        self.ended.as_ref().is_none_or(|ended| ended.release.is_none())
+        !self.answered || self.ended.as_ref().is_none_or(|ended| ended.release.is_none())
     }
 }
 
@@ -325,6 +326,7 @@ impl Ledger {
             return Err(Refusal::ChargedTwice);
         }
         self.admit(&permit)?;
+        let apart = permit.apart();
         let (study, mode, years) = (permit.study, permit.mode, permit.years);
         let entry = Entry::Charged {
             round: round.to_string(),
@@ -337,7 +339,7 @@ impl Ledger {
             cohort: permit.cohort,
             survivors_min: permit.sizes.m,
             quorum: permit.sizes.t,
-            apart: permit.floors.min_honest.saturating_add(permit.sizes.c),
+            apart,
             document: permit.document.as_ref().map(Override::digest),
         };
         self.record(journal, entry, now_ms)?;

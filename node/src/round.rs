@@ -27,7 +27,6 @@ use getrandom::SysRng;
 use rand_core::UnwrapErr;
 use tonic::transport::Channel;
 
-use crate::consent::Permit;
 use crate::gate::{self, Asking};
 use crate::journal::Entry;
 pub use crate::node::{Contribute, Node, Question, Refusal, Words, now_ms};
@@ -35,6 +34,9 @@ use crate::noise;
 
 /// Longest wait for the answer to one call.
 const CALL_WAIT: Duration = Duration::from_secs(360);
+
+/// Most rounds of one run that this node advertises in: the hub re-cuts 32 times.
+const ROUNDS_MAX: u32 = 64;
 
 /// A study this node is ready for.
 struct Prepared {
@@ -46,12 +48,6 @@ struct Prepared {
     vouches: Vec<Vouch>,
     /// Exact, until they are masked.
     words: Option<Words>,
-}
-
-/// A round that policy and books let in.
-struct Admitted {
-    terms: Arc<Terms>,
-    permit: Permit,
 }
 
 /// The protocol state of the round this node is in.
@@ -79,9 +75,11 @@ pub struct Session {
     node: Arc<Node>,
     client: DistrictClient<Channel>,
     prepared: Option<Prepared>,
+    /// Rounds opened since the study was announced.
+    opened: u32,
     round: Option<RoundId>,
-    /// Of this round, until it is charged.
-    admitted: Option<Admitted>,
+    /// The terms of this round once policy and books let it in, until it is charged.
+    admitted: Option<Arc<Terms>>,
     state: State,
 }
 
@@ -98,7 +96,15 @@ impl Session {
     /// A session over an open channel.
     #[must_use]
     pub const fn new(node: Arc<Node>, client: DistrictClient<Channel>) -> Self {
-        Self { node, client, prepared: None, round: None, admitted: None, state: State::Idle }
+        Self {
+            node,
+            client,
+            prepared: None,
+            opened: 0,
+            round: None,
+            admitted: None,
+            state: State::Idle,
+        }
     }
 
     /// Acts on one directive.
@@ -194,6 +200,7 @@ impl Session {
     ) -> Result<Outcome, tonic::Status> {
         self.prepared = None;
         self.admitted = None;
+        self.opened = 0;
         self.state = State::Idle;
         self.node.pause("prepare", "before").await;
         let result = match self.prepare(run, study, logged).await {
@@ -262,6 +269,11 @@ impl Session {
         let prepared = prepared
             .filter(|prepared| prepared.words.is_some())
             .ok_or_else(|| Refusal::new("not_prepared", "this node is not ready for this run"))?;
+        self.opened += 1;
+        if self.opened > ROUNDS_MAX {
+            let reason = format!("the hub opened {ROUNDS_MAX} rounds of this run already");
+            return Err(Refusal::new("too_many_rounds", reason).into());
+        }
         let round = begin.round;
         let terms = Arc::new(prepared.terms(begin)?);
         let ctx = terms.ctx();
@@ -269,15 +281,14 @@ impl Session {
             let reason = "the hub opened a round under terms that were used before";
             return Err(Refusal::new("ctx_replayed", reason).into());
         }
-        let asking =
-            Asking { study: &prepared.study, roster: &prepared.roster, vouches: &prepared.vouches };
-        let permit = node.permit(&asking, &terms)?;
+        let asking = prepared.asking();
+        node.permit(&asking, &terms)?;
         if let (Some(plan), Some(words)) = (&terms.noise, &prepared.words) {
             // A word that would be refused later is refused here, where it costs nothing.
             noise::within_bounds(words, plan, &prepared.layout, &node.district)
                 .map_err(Refusal::from)?;
         }
-        self.admitted = Some(Admitted { terms: Arc::clone(&terms), permit });
+        self.admitted = Some(Arc::clone(&terms));
         let (study, number) = (terms.study, terms.round_number);
         node.record(&Entry::CtxAccepted { ctx, round: round.to_string(), study, number })?;
         let head = node.ledger_head();
@@ -374,11 +385,13 @@ impl Session {
     async fn mask(&mut self, round: RoundId, sharers: Vec<DistrictId>) -> Result<(), StepError> {
         let State::Sharers(state) = self.take(round) else { return Err(out_of_step()) };
         state.check(&sharers).map_err(Refusal::from)?;
-        let Admitted { terms, permit } = self.admitted.take().ok_or_else(out_of_step)?;
+        let terms = self.admitted.take().ok_or_else(out_of_step)?;
         let prepared = self.prepared.as_mut().ok_or_else(out_of_step)?;
         let words = prepared.words.take().ok_or_else(out_of_step)?;
         let (study, count) = (prepared.study.hash(), words.len() as u64);
         self.node.pause("mask", "before").await;
+        // Judged again: the hub may have let hours pass, and the officer may have said no since.
+        let permit = self.node.permit(&prepared.asking(), &terms)?;
         let spend = self.node.charge(permit, round)?;
         self.node.pause("mask", "charged").await;
         let (layout, district) = (prepared.layout.clone(), self.node.district.clone());
@@ -478,6 +491,12 @@ impl Session {
 }
 
 impl Prepared {
+    /// What policy and books are asked about.
+    fn asking(&self) -> Asking<'_> {
+        let Self { study, roster, vouches, .. } = self;
+        Asking { study, roster, vouches }
+    }
+
     /// The terms of a round, as this node understands them. What it derives itself it does not take
     /// from the hub; where the hub says otherwise, it refuses and says what differs.
     fn terms(&self, begin: Begin) -> Result<Terms, Refusal> {

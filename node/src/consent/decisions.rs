@@ -4,7 +4,7 @@
 //! wait. The running node holds the journal, so the command line leaves a decision beside it
 //! ([`leave`]) and the node takes it up ([`collect`]) before it judges a study.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -73,6 +73,8 @@ struct Case {
     title: String,
     since_ms: u64,
     decision: Option<Decision>,
+    /// Rounds paid for.
+    charged: BTreeSet<String>,
 }
 
 /// What was asked and said so far.
@@ -110,6 +112,18 @@ impl Decisions {
             }
             Entry::Approved { study } => {
                 self.0.entry(study).or_default().decision = Some(Decision::Approved);
+            }
+            // A yes is for one answer: the same study again costs its loss again.
+            Entry::Charged { round, study, .. } => {
+                if let Some(case) = self.0.get_mut(&study) {
+                    case.charged.insert(round);
+                }
+            }
+            Entry::Answered { round, .. } => {
+                let asked = self.0.values_mut().find(|case| case.charged.contains(&round));
+                if let Some(case) = asked.filter(|case| case.decision == Some(Decision::Approved)) {
+                    case.decision = None;
+                }
             }
             Entry::Refused { study, reason } => {
                 self.0.entry(study).or_default().decision = Some(Decision::Refused { reason });

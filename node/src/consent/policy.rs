@@ -39,6 +39,10 @@ pub struct Allow {
     pub named_schools: bool,
     /// Whether sums without noise may be made.
     pub exact_mode: bool,
+    /// Whether a question may be answered by a second set of districts, far enough from the first,
+    /// without the officers' override. Several such sets, each signed by other nodes, may together
+    /// single out a district of the first: closed unless written.
+    pub second_set: bool,
 }
 
 /// `[floors]`: what has to be met. Each has a default, given with it.
@@ -168,6 +172,7 @@ impl Policy {
             growth: raw.allow.growth,
             named_schools: raw.allow.named_schools,
             exact_mode: raw.allow.exact_mode,
+            second_set: raw.allow.second_set,
         };
         let mut keys = BTreeSet::new();
         if let Some(twice) = raw.trust.districts.values().find(|key| !keys.insert(**key)) {
@@ -216,6 +221,7 @@ struct RawAllow {
     growth: bool,
     named_schools: bool,
     exact_mode: bool,
+    second_set: bool,
 }
 
 #[derive(Deserialize, Default)]

@@ -12,7 +12,7 @@ use flashlight_proto::vouch::{VOUCHES_MAX, Vouch};
 
 use super::Policy;
 
-/// Districts that have to vouch for one that the policy does not list.
+/// Districts that have to vouch for one that the policy does not list, at least.
 const VOUCHERS_MIN: usize = 2;
 
 /// What trust is counted from, beside the policy.
@@ -67,7 +67,7 @@ impl Standing {
             }
             Self::Stranger(by) if by.is_empty() => "not trusted: nobody listed knows it".to_owned(),
             Self::Stranger(by) => {
-                format!("not trusted: {} vouches for it, one more is needed", join(by))
+                format!("not trusted: {} vouches for it, at least one more is needed", join(by))
             }
         }
     }
@@ -147,10 +147,15 @@ impl Policy {
             .collect();
         let by = || vouchers.iter().map(|id| (*id).clone()).collect();
         match listed {
-            _ if vouchers.len() >= VOUCHERS_MIN => Standing::Vouched(by()),
+            _ if vouchers.len() >= self.vouchers_needed() => Standing::Vouched(by()),
             Some(_) => Standing::KeyDiffers,
             None => Standing::Stranger(by()),
         }
+    }
+
+    /// More than the trusted districts that may collude, and two at least.
+    fn vouchers_needed(&self) -> usize {
+        VOUCHERS_MIN.max(usize::from(self.floors.min_colluding) + 1)
     }
 
     /// The key of a district whose vouch counts: listed, and an active member under that very key.

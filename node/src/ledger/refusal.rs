@@ -137,9 +137,9 @@ pub enum Refusal {
     /// The sets overlap too closely.
     #[error(
         "{question} was answered by a set of districts that differs from this one by {} and by {}: \
-         too few to hide in (0, or at least {apart}); run with the earlier set, or with an override \
-         signed by the officers of every district that differs",
-        districts(*without), districts(*beyond)
+         {}; run with the earlier set, or with an override signed by the officers of every district \
+         that differs",
+        districts(*without), districts(*beyond), room(*apart)
     )]
     Close {
         /// What was answered.
@@ -223,6 +223,15 @@ impl Refusal {
 /// `0961 is`, or `0961, 0970 are`.
 fn are(missing: &[DistrictId]) -> String {
     format!("{} {}", named(missing), if missing.len() == 1 { "is" } else { "are" })
+}
+
+/// Why a difference is too small.
+fn room(apart: u16) -> String {
+    if apart == u16::MAX {
+        "this district signs one set only ([allow] second_set in policy.toml)".to_owned()
+    } else {
+        format!("too few to hide in (0, or at least {apart})")
+    }
 }
 
 fn districts(count: usize) -> String {

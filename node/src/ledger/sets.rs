@@ -4,7 +4,10 @@
 //! measured, school year, as-of date), this node signs one set U₃. After it:
 //!
 //! * a later round runs with exactly U₃ and may lose nobody;
-//! * one second set U′ is allowed when U₃∖U′ and U′∖U₃ are each empty or at least `min_honest` + c;
+//! * where the policy says `second_set = true`, one second set U′ is allowed when U₃∖U′ and U′∖U₃ are
+//!   each empty or at least `min_honest` + c. It is closed by default, because the exception does not
+//!   compose: after P = {x} ∪ A ∪ B, the nodes of A may sign A and those of B may sign B, each its one
+//!   second set, and P − A − B is x;
 //! * any other set needs the officers' override (`officers.rs`), and may lose nobody;
 //! * a new as-of date is a new question, at least `min_days_between` after the last one taken.
 //!
@@ -25,7 +28,6 @@ type Set<'a> = BTreeSet<&'a DistrictId>;
 impl Ledger {
     /// Whether a round with this roster may begin.
     pub(super) fn check_sets(&self, permit: &Permit) -> Result<(), Refusal> {
-        let apart = permit.floors.min_honest.saturating_add(permit.sizes.c);
         let loses_nobody = permit.sizes.m == permit.sizes.n;
         for question in &permit.questions {
             self.check_date(permit, question)?;
@@ -37,6 +39,10 @@ impl Ledger {
                     return Err(Refusal::Dropouts { question: question.clone() });
                 }
             } else {
+                // The widest of what was asked then and now: strangers that an earlier round made room
+                // for are nobody to hide among.
+                let then = self.tries(question).filter(|charge| charge.answered);
+                let apart = then.map(|charge| charge.apart).fold(permit.apart(), u16::max);
                 check_second(question, answers, &permit.cohort, apart)?;
             }
         }
@@ -51,7 +57,7 @@ impl Ledger {
             })
             .collect();
         document
-            .check(&answered, &permit.cohort, &permit.trust, usize::from(apart))
+            .check(&answered, &permit.cohort, &permit.trust, usize::from(permit.hideout()))
             .map_err(Refusal::Override)
     }
 

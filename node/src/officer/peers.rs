@@ -265,7 +265,7 @@ mod tests {
         let text = one.to_string();
         let key = secret(4).public();
         let shown = format!(
-            "\nd4  active  District 4\n  {key}\n  not trusted: d2 vouches for it, one more is needed\n  \
+            "\nd4  active  District 4\n  {key}\n  not trusted: d2 vouches for it, at least one more is needed\n  \
              policy.toml: \"d4\" = \"{key}\"\n"
         );
         assert!(text.contains(&shown), "{text}");

@@ -111,11 +111,14 @@ fn what_is_kept_for_later_years_is_not_spent_by_the_years_own_studies() {
     let mut books = Books::new();
     let policy = policy(0..40, "reserve_for_later_years = 0.3\nmax_failed_rounds = 9\n");
     let mut charge = |indicator, school_year, rho, as_of| {
-        let ask = Ask { indicator, school_year, rho, as_of, ..Ask::default() };
+        let years = if school_year == 2025 { vec![2024, 2025] } else { vec![2024] };
+        let ask = Ask { indicator, school_year, years, rho, as_of, ..Ask::default() };
         code(books.charge_permit(ask.judge(&policy).unwrap()))
     };
     assert_eq!(charge("students", 2024, 0.8, "2024-06-30"), "reserve_for_later_years");
     assert_eq!(charge("students", 2024, 0.7, "2024-06-30"), "no refusal");
+    // A later year in the study's head does not make it one: what is read counts.
+    assert_eq!(charge("math_met", 2030, 0.3, "2030-06-30"), "reserve_for_later_years");
     assert_eq!(charge("math_met", 2025, 0.4, "2025-06-30"), "max_rho_year");
     assert_eq!(charge("math_met", 2025, 0.3, "2025-06-30"), "no refusal");
     assert_eq!(charge("math_met", 2025, 0.1, "2025-08-30"), "max_rho_year");
@@ -212,14 +215,25 @@ fn rounds_that_published_do_not_count_as_failed() {
     for as_of in DATES {
         let permit = Ask { as_of, ..Ask::default() }.judge(&patient(1)).unwrap();
         let spend = books.charge_permit(permit).unwrap();
+        books.confirm(&spend, &(0..12).collect::<Vec<u8>>()).unwrap();
         books.publish(&spend);
     }
+}
+
+#[test]
+fn a_release_of_a_round_this_node_never_signed_is_the_hubs_word_alone_and_counts_as_failed() {
+    let mut books = Books::new();
+    let spend = books.charge_permit(Ask::default().judge(&patient(1)).unwrap()).unwrap();
+    books.publish(&spend);
+    let again = Ask { as_of: DATES[1], ..Ask::default() }.judge(&patient(1)).unwrap();
+    assert_eq!(code(books.charge_permit(again)), "max_failed_rounds");
 }
 
 #[test]
 fn a_release_that_comes_to_light_later_counts_and_is_not_taken_back() {
     let mut books = Books::new();
     let spend = books.charge(&Ask::default()).unwrap();
+    books.confirm(&spend, &(0..12).collect::<Vec<u8>>()).unwrap();
     books.fail(&spend, "connection_lost");
     assert_eq!(budget(&books).years[0].failed_rounds, 1);
     books.publish(&spend);
@@ -314,6 +328,8 @@ proptest! {
                         ..Ask::default()
                     };
                     number += 1;
+                    // The newest year read, whatever the study's head says.
+                    let school_year = years.iter().max().copied().unwrap();
                     let permit = ask.judge(&policy).unwrap();
                     let charged =
                         books.ledger.charge(&mut books.journal, permit, round(number), 1).is_ok();

@@ -5,7 +5,7 @@ use flashlight_node::journal::Journal;
 use flashlight_proto::roster::{Member, MemberState};
 use flashlight_proto::study::{CohortSizes, Mode};
 
-use crate::setting::{Ask, member, open, policy, roster, roster_of};
+use crate::setting::{Ask, Books, member, open, policy, roster, roster_of};
 
 fn refused(ask: &Ask, policy: &Policy) -> Refusal {
     ask.judge(policy).unwrap_err()
@@ -119,6 +119,25 @@ fn an_approval_holds_for_the_bytes_of_one_study() {
     assert_eq!(decisions.about(&other.study().hash()), None);
     let again = Decisions::from_journal(&journal).unwrap();
     assert_eq!(again.about(&ask.study().hash()), Some(&Decision::Approved));
+}
+
+#[test]
+fn an_approval_is_for_one_answer_and_a_failed_round_does_not_use_it_up() {
+    let mut books = Books::new();
+    let ask = Ask { dropped: 0, ..Ask::default() };
+    let study = ask.study();
+    let mut decisions = Decisions::default();
+    decisions.wait(&mut books.journal, &study, 7).unwrap();
+    decisions.decide(&mut books.journal, study.hash(), Decision::Approved, 8).unwrap();
+    let about = |books: &Books| {
+        let decisions = Decisions::from_journal(&books.journal).unwrap();
+        (decisions.about(&study.hash()).cloned(), decisions.pending().count())
+    };
+    let spend = books.charge(&ask).unwrap();
+    books.fail(&spend, "too_few");
+    assert_eq!(about(&books), (Some(Decision::Approved), 0));
+    books.run(&ask, &(0..12).collect::<Vec<u8>>()).unwrap();
+    assert_eq!(about(&books), (None, 1), "the same study again waits again");
 }
 
 #[test]

@@ -106,6 +106,23 @@ fn one_second_set_far_enough_away_is_let_in_and_no_third() {
     assert_eq!(code(books.charge(&exactly(all(0..28)))), "third_set");
 }
 
+/// P = {20} ∪ A ∪ B; if the nodes of A signed A and those of B signed B, the three sums would give
+/// district 20 away although every two of them lie far apart.
+#[test]
+fn without_the_policys_word_no_second_set_is_signed_however_far() {
+    let mut closed = open();
+    closed.allow.second_set = false;
+    let mut books = Books::new();
+    books.run(&exactly(all(0..21)), &all(0..21)).unwrap();
+    for (cohort, refused) in [(all(0..10), "survivors_missing"), (all(0..40), "district_late")] {
+        let permit = exactly(cohort.clone()).judge(&closed).unwrap();
+        assert_eq!(code(books.charge_permit(permit)), refused);
+        assert!(books.charge(&exactly(cohort)).is_ok(), "with the policy's word it is let in");
+    }
+    let same = exactly(all(0..21)).judge(&closed).unwrap();
+    assert!(books.charge_permit(same).is_ok());
+}
+
 #[test]
 fn a_second_set_may_differ_both_ways_when_both_are_far() {
     let mut books = Books::new();

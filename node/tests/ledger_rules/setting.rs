@@ -66,7 +66,7 @@ pub(crate) fn policy(trusted: Range<u8>, floors: &str) -> Policy {
         .collect();
     let text = format!(
         "[allow]\nindicators = [\"students\", \"chronic_absenteeism\", \"math_met\", \"math_mean\"]\n\
-         exact_mode = true\n[trust]\ndistricts = {{ {} }}\n[floors]\napproval = \"within-policy\"\n\
+         exact_mode = true\nsecond_set = true\n[trust]\ndistricts = {{ {} }}\n[floors]\napproval = \"within-policy\"\n\
          max_rho_round = 1.0\n{floors}",
         listed.join(", ")
     );

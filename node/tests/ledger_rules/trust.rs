@@ -64,6 +64,15 @@ fn two_listed_districts_can_vouch_for_a_third() {
 }
 
 #[test]
+fn more_have_to_vouch_than_trusted_districts_may_collude() {
+    let careful = policy(0..12, &format!("{FLOORS}min_colluding = 2\n"));
+    let two = [honest(1, 20), honest(2, 20)];
+    assert_eq!(standing(&careful, &roster(), &two, 20), Standing::Stranger(ids([1, 2])));
+    let three = [honest(1, 20), honest(2, 20), honest(3, 20)];
+    assert_eq!(standing(&careful, &roster(), &three, 20), Standing::Vouched(ids([1, 2, 3])));
+}
+
+#[test]
 fn one_vouch_is_not_enough_however_often_it_is_shown() {
     let expected = Standing::Stranger(ids([1]));
     assert_eq!(stranger(&[honest(1, 20), honest(1, 20), honest(1, 20)]), expected);

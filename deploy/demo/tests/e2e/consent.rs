@@ -5,7 +5,7 @@ use std::fs;
 use flashlight_node::consent::{Decision, leave};
 use flashlight_proto::canonical::Digest;
 
-use crate::data::{DISTRICTS, StudyText};
+use crate::data::{self, DISTRICTS, StudyText};
 use crate::fake_hub::{FakeHub, VICTIM};
 use crate::network::{Net, until};
 
@@ -227,4 +227,28 @@ fn a_school_table_changed_under_a_study_is_refused_by_the_hub() {
     let ended = net.run_file(&path, &["--gather-seconds", "1"]).end();
     assert_eq!(ended.code, 1, "{}", ended.said);
     assert!(ended.said.contains("(schools_hash)"), "{}", ended.said);
+}
+
+/// The school table of a hub that wants to know how many pupils a school has.
+fn without_a_school_of_the_victim() -> String {
+    let lines = data::schools();
+    let kept = lines.lines().filter(|line| !line.starts_with("101,"));
+    kept.flat_map(|line| [line, "\n"]).collect()
+}
+
+#[test]
+fn a_hub_that_leaves_a_school_out_learns_neither_how_many_rows_were_in_it_nor_which() {
+    let net = Net::full();
+    let study =
+        StudyText { id: "probe", schools: without_a_school_of_the_victim, ..StudyText::SMALL };
+    let ended = net.run(&study, 30).end();
+    assert_eq!(ended.code, 0, "{}", ended.said);
+    let told = format!(
+        "district {VICTIM} does not take part: this district's files cannot answer the study; its \
+         own log says why (aggregate_refused)"
+    );
+    assert!(ended.said.contains(&told), "{}", ended.said);
+    let kept = net.log(VICTIM);
+    assert!(kept.contains(" rows (rows "), "the district itself is told: {kept}");
+    assert!(!ended.said.contains(" rows"), "{}", ended.said);
 }
