@@ -41,6 +41,12 @@ const STREAM_WINDOW: u32 = 128 * 1024;
 /// Where the operator's commands reach the running coordinator.
 const SOCKET: &str = "operator.sock";
 
+/// What a result that cannot be written is told as.
+const NO_STDOUT: &str = "cannot write to stdout";
+
+/// The exit code when nobody reads stdout any more, as a shell tells it of a program that SIGPIPE ended.
+const UNREAD: u8 = 141;
+
 #[derive(Parser)]
 #[command(name = "flashlight-coordinator", version, about = "The hub of a Flashlight network")]
 struct Cli {
@@ -168,6 +174,7 @@ pub fn main_from(args: impl IntoIterator<Item = std::ffi::OsString>) -> ExitCode
         .and_then(|runtime| runtime.block_on(run(cli.command)));
     match result {
         Ok(code) => code,
+        Err(error) if is_unread(&error) => ExitCode::from(UNREAD),
         Err(error) => {
             note(&format!("error: {error:#}{}", coded(&error)));
             ExitCode::FAILURE
@@ -193,7 +200,13 @@ fn note(text: &str) {
 
 /// One line of a result, on stdout.
 fn say(text: &str) -> anyhow::Result<()> {
-    writeln!(io::stdout(), "{text}").context("cannot write to stdout")
+    writeln!(io::stdout(), "{text}").context(NO_STDOUT)
+}
+
+/// Whether whoever read stdout has gone, which is no news to them.
+fn is_unread(error: &anyhow::Error) -> bool {
+    let kind = error.downcast_ref::<io::Error>().map(io::Error::kind);
+    error.to_string() == NO_STDOUT && kind == Some(io::ErrorKind::BrokenPipe)
 }
 
 async fn run(command: Command) -> anyhow::Result<ExitCode> {

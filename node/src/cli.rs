@@ -41,6 +41,12 @@ const RELEASE_FILE_MAX: u64 = 256 * 1024 * 1024;
 /// Most files `verify` looks at.
 const RELEASE_FILES_MAX: usize = 64;
 
+/// What a result that cannot be written is told as.
+const NO_STDOUT: &str = "cannot write to stdout";
+
+/// The exit code when nobody reads stdout any more, as a shell tells it of a program that SIGPIPE ended.
+const UNREAD: u8 = 141;
+
 #[derive(Parser)]
 #[command(name = "flashlight-node", version, about = "A district's part of a Flashlight network")]
 struct Cli {
@@ -139,6 +145,7 @@ pub fn main_from(args: impl IntoIterator<Item = std::ffi::OsString>) -> ExitCode
     quiet_panics();
     match run(cli.command) {
         Ok(code) => code,
+        Err(error) if is_unread(&error) => ExitCode::from(UNREAD),
         Err(error) => {
             note(&format!("error: {error:#}{}", coded(&error)));
             if let Some(error) = error.downcast_ref::<EnrollError>() {
@@ -176,7 +183,13 @@ fn quiet_panics() {
 
 /// A result, on stdout.
 pub(crate) fn say(text: &str) -> anyhow::Result<()> {
-    writeln!(io::stdout(), "{text}").context("cannot write to stdout")
+    writeln!(io::stdout(), "{text}").context(NO_STDOUT)
+}
+
+/// Whether whoever read stdout has gone, which is no news to them.
+fn is_unread(error: &anyhow::Error) -> bool {
+    let kind = error.downcast_ref::<io::Error>().map(io::Error::kind);
+    error.to_string() == NO_STDOUT && kind == Some(io::ErrorKind::BrokenPipe)
 }
 
 pub(crate) fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {

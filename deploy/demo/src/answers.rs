@@ -3,21 +3,27 @@
 //!
 //! In: a verified release and the pooled records of its survivors. Out: for an `exact` release that
 //! every shown cell is the pooled one to the last integer; for a `dp` release an [`Agreement`], or an
-//! error where its noise is not the noise that was promised. Two tests over the noisy sums of all
-//! shown cells, each of which a correct network fails once in a million runs: no sum lies too many
-//! standard deviations from the pooled one, and all together spread neither too much nor too little.
-//! A network that forgets the noise, or draws a quarter of its variance, fails the second.
+//! error where its noise is not the noise that was promised. Two tests, each of which a correct network
+//! fails at most once in a million runs: no noisy sum of a shown cell lies too many standard deviations
+//! from the pooled one, and those of the large cells spread neither too much nor too little together.
+//! Large cells have so many students that no noise the first test lets pass would hide them: a smaller
+//! one may be shown because its noise was high, and the noise of such cells spreads too much of itself.
+//! A network that forgets the noise, or draws a quarter of its variance, fails the second test once
+//! about fifty sums belong to large cells.
+
+use std::fmt::Display;
 
 use anyhow::{Context as _, ensure};
 use flashlight_node::local::exact_cells;
 use flashlight_node::records::Records;
 use flashlight_proto::dp::NoisePlan;
+use flashlight_proto::dp::forecast::Z99;
 use flashlight_proto::layout::{Encoding, Layout, Part};
 use flashlight_proto::release::{Noisy, NoisySums, Outcome, Verified};
 
 use crate::inputs::Inputs;
 
-/// Chance that a correct network fails either test.
+/// Most chance that a correct network fails one test, and as much again for the other.
 const ALPHA: f64 = 1e-6;
 
 /// The pooled answer of one cell, in the clear.
@@ -32,7 +38,7 @@ pub(crate) struct Answer {
 }
 
 /// How a `dp` release agrees with the pooled answers.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Agreement {
     pub(crate) shown: usize,
     pub(crate) hidden: usize,
@@ -44,8 +50,69 @@ pub(crate) struct Agreement {
     pub(crate) farthest: f64,
     /// Where the first test fails.
     pub(crate) farthest_most: f64,
-    /// Mean square of these distances: 1 on average.
-    pub(crate) spread: f64,
+    /// Noisy sums of the cells that are shown whatever their noise.
+    pub(crate) large: usize,
+    /// Sum of the squares of their distances.
+    squares: f64,
+    /// Chance that a correct network fails either test, at most.
+    alpha: f64,
+}
+
+impl Agreement {
+    fn new(words: f64, alpha: f64) -> Self {
+        Self {
+            shown: 0,
+            hidden: 0,
+            held: 0,
+            sums: 0,
+            farthest: 0.0,
+            farthest_most: farthest_most(words, alpha),
+            large: 0,
+            squares: 0.0,
+            alpha,
+        }
+    }
+
+    /// Whether a cell of so many students is shown whatever the noise in its n: T and the farthest
+    /// that noise may lie, so that which cells are large does not depend on their noise.
+    fn is_large(&self, students: f64, min_n: f64, sd_n: f64) -> bool {
+        students >= min_n + (Z99 + self.farthest_most) * sd_n
+    }
+
+    /// Counts the noisy sums of a shown cell in.
+    fn add(&mut self, distances: &[f64], is_large: bool, name: impl Display) -> anyhow::Result<()> {
+        for distance in distances {
+            self.sums += 1;
+            self.farthest = self.farthest.max(distance.abs());
+            ensure!(
+                distance.abs() <= self.farthest_most,
+                "the noise of a published cell is {:.1} standard deviations, more than {:.1}: {name}",
+                distance.abs(),
+                self.farthest_most
+            );
+            if is_large {
+                self.large += 1;
+                self.squares += distance * distance;
+            }
+        }
+        Ok(())
+    }
+
+    /// Mean square of the distances of the large cells' sums: 1 on average; `None` without any.
+    pub(crate) fn spread(&self) -> Option<f64> {
+        let large = f64::from(u32::try_from(self.large).unwrap_or(u32::MAX));
+        (self.large > 0).then(|| self.squares / large)
+    }
+
+    fn check_spread(&self) -> anyhow::Result<()> {
+        let Some(spread) = self.spread() else { return Ok(()) };
+        let sums = f64::from(u32::try_from(self.large)?);
+        ensure!(
+            spreads_as_promised(spread, sums, self.alpha),
+            "the noise of {sums} published sums has {spread:.2} times the variance that was promised"
+        );
+        Ok(())
+    }
 }
 
 /// The survivors of a release, by id.
@@ -138,8 +205,8 @@ pub(crate) fn check_noisy(
 ) -> anyhow::Result<Agreement> {
     let survivors = u16::try_from(verified.release.facts().survivors.len())?;
     let words = f64::from(u32::try_from(inputs.layout.words())?);
-    let mut found = Agreement { farthest_most: farthest_most(words), ..Agreement::default() };
-    let mut squares = 0.0;
+    let min_n = f64::from(inputs.study.suppression.min_n);
+    let mut found = Agreement::new(words, ALPHA);
     for (((block, _), cell), answer) in
         places(&inputs.layout).zip(verified.release.cells()).zip(answers)
     {
@@ -154,27 +221,11 @@ pub(crate) fn check_noisy(
         found.shown += 1;
         let holds = |value| (noisy.low..=noisy.high).contains(&value);
         found.held += usize::from(answer.value.is_some_and(holds));
-        for distance in distances(inputs, plan, survivors, block, &noisy, answer) {
-            found.sums += 1;
-            squares += distance * distance;
-            found.farthest = found.farthest.max(distance.abs());
-            ensure!(
-                distance.abs() <= found.farthest_most,
-                "the noise of a published cell is {:.1} standard deviations, more than {:.1}: {}",
-                distance.abs(),
-                found.farthest_most,
-                cell.indicator
-            );
-        }
+        let is_large = found.is_large(wide(answer.n), min_n, noisy.sd_n);
+        let distances = distances(inputs, plan, survivors, block, &noisy, answer);
+        found.add(&distances, is_large, cell.indicator)?;
     }
-    let sums = f64::from(u32::try_from(found.sums)?);
-    found.spread = if found.sums == 0 { 1.0 } else { squares / sums };
-    ensure!(
-        spreads_as_promised(found.spread, sums),
-        "the noise of {} published sums has {:.2} times the variance that was promised",
-        found.sums,
-        found.spread
-    );
+    found.check_spread()?;
     Ok(found)
 }
 
@@ -216,14 +267,15 @@ fn distances(
 
 /// z with 2·exp(−z²/2)·`words` = α: noise of that many words stays within it but with chance α. Holds
 /// for discrete Gaussians and for normal noise, whichever cells are shown.
-fn farthest_most(words: f64) -> f64 {
-    (2.0 * (2.0 * words / ALPHA).ln()).sqrt()
+fn farthest_most(words: f64, alpha: f64) -> f64 {
+    (2.0 * (2.0 * words / alpha).ln()).sqrt()
 }
 
 /// Whether `spread` can be the mean square of so many standard normals, by Chernoff's bound on both
-/// tails of χ²: P ≤ 2·exp(−k/2·(a − 1 − ln a)).
-fn spreads_as_promised(spread: f64, sums: f64) -> bool {
-    sums == 0.0 || sums / 2.0 * (spread - 1.0 - spread.ln()) <= (2.0 / ALPHA).ln()
+/// tails of χ²: P ≤ 2·exp(−k/2·(a − 1 − ln a)), for half of α. The other half is for a large cell that
+/// is hidden all the same, by noise in its n below −`farthest_most`.
+fn spreads_as_promised(spread: f64, sums: f64, alpha: f64) -> bool {
+    sums / 2.0 * (spread - 1.0 - spread.ln()) <= (4.0 / alpha).ln()
 }
 
 #[expect(clippy::cast_precision_loss, reason = "sums of a demo; noise is far coarser")]
@@ -240,20 +292,90 @@ const fn wide(n: u64) -> f64 {
 mod tests {
     use super::*;
 
+    const SEED: u64 = 0x5eed_0058;
+
+    /// Networks simulated; a test is right but once in a million of its runs, over all of these.
+    const ROUNDS: u32 = 50;
+
+    /// Cells of each network.
+    const CELLS: u32 = 300;
+
+    const MIN_N: f64 = 11.0;
+
+    /// As in a sum that is shown from T = 92.
+    const SD: f64 = 34.75;
+
     #[test]
     fn noise_of_a_quarter_of_the_variance_or_none_is_found_out_over_fifty_sums() {
-        assert!(spreads_as_promised(1.0, 50.0));
-        assert!(spreads_as_promised(0.5, 50.0) && spreads_as_promised(1.8, 50.0));
-        assert!(!spreads_as_promised(0.25, 50.0));
-        assert!(!spreads_as_promised(0.0, 50.0));
-        assert!(!spreads_as_promised(4.0, 50.0));
-        assert!(!spreads_as_promised(0.0, 1.0), "no noise at all is found out over one sum");
+        let is_promised = |spread, sums| spreads_as_promised(spread, sums, ALPHA);
+        assert!(is_promised(1.0, 50.0));
+        assert!(is_promised(0.5, 50.0) && is_promised(1.8, 50.0));
+        assert!(!is_promised(0.25, 50.0));
+        assert!(!is_promised(0.0, 50.0));
+        assert!(!is_promised(4.0, 50.0));
+        assert!(!is_promised(0.0, 1.0), "no noise at all is found out over one sum");
     }
 
     #[test]
     fn the_farthest_sum_may_lie_about_six_standard_deviations_away() {
         for (words, z) in [(1.0, 5.387), (119.0, 6.211), (100_000.0, 7.214)] {
-            assert!((farthest_most(words) - z).abs() < 0.001, "{}", farthest_most(words));
+            let found = farthest_most(words, ALPHA);
+            assert!((found - z).abs() < 0.001, "{found}");
+        }
+    }
+
+    /// Standard normals by Box and Muller over SplitMix64.
+    fn normals(mut state: u64) -> impl FnMut() -> f64 {
+        let mut uniform = move || {
+            state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+            let mut mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+            (wide((mixed ^ (mixed >> 31)) >> 11) + 0.5) / wide(1 << 53)
+        };
+        move || (-2.0 * uniform().ln()).sqrt() * (std::f64::consts::TAU * uniform()).cos()
+    }
+
+    /// A network of cells of so many students, shown from T, whose noise has `factor` times the
+    /// promised standard deviation.
+    fn network(students: f64, factor: f64, normal: &mut impl FnMut() -> f64) -> Agreement {
+        let alpha = ALPHA / f64::from(ROUNDS);
+        let mut found = Agreement::new(f64::from(CELLS), alpha);
+        for _ in 0..CELLS {
+            let noise = factor * normal();
+            if students + SD * noise < MIN_N + Z99 * SD {
+                continue;
+            }
+            let is_large = found.is_large(students, MIN_N, SD);
+            found.add(&[noise], is_large, "a cell").unwrap();
+        }
+        found
+    }
+
+    /// α = 1e-6 over all rounds.
+    #[test]
+    fn cells_shown_because_their_noise_was_high_are_no_sign_of_too_much_noise() {
+        let mut normal = normals(SEED);
+        let mut shown = 0;
+        for round in 0..ROUNDS {
+            let small = network(58.0, 1.0, &mut normal);
+            assert_eq!((small.large, small.spread()), (0, None), "seed {SEED:#x}, round {round}");
+            small.check_spread().unwrap();
+            shown += small.sums;
+        }
+        assert!(shown > 1_000, "seed {SEED:#x}: {shown} shown");
+    }
+
+    /// α = 1e-6 over all rounds.
+    #[test]
+    fn large_cells_are_all_counted_and_give_away_a_quarter_of_the_variance() {
+        let mut normal = normals(SEED);
+        for round in 0..ROUNDS {
+            let large = network(400.0, 1.0, &mut normal);
+            assert_eq!(large.large, 300, "seed {SEED:#x}, round {round}");
+            let told = large.check_spread();
+            assert!(told.is_ok(), "seed {SEED:#x}, round {round}: {told:?}");
+            let quarter = network(400.0, 0.5, &mut normal).check_spread();
+            assert!(quarter.is_err(), "seed {SEED:#x}, round {round}");
         }
     }
 }

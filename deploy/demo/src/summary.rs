@@ -11,7 +11,7 @@ use flashlight_node::consent::Policy;
 use flashlight_node::journal::Journal;
 use flashlight_node::ledger::{Budget, Ledger};
 use flashlight_proto::category::Indicator;
-use flashlight_proto::dp::{NoisePlan, Rho, epsilon_of};
+use flashlight_proto::dp::{NoisePlan, Rho, epsilon_of, rounded_up};
 use flashlight_proto::release::Verified;
 
 use crate::answers::{Agreement, Answer, survivors};
@@ -57,17 +57,17 @@ pub(crate) fn quality(
     answers: &[Answer],
 ) -> anyhow::Result<String> {
     let (rho, delta) = (plan.rho().value(), plan.delta());
-    let two = epsilon_of(Rho::try_from(plan.rho_at_two())?, delta).value();
+    let two = epsilon_of(Rho::try_from(plan.rho_at_two())?, delta);
+    let [one, two] = [plan.epsilon(), two].map(|epsilon| rounded_up(epsilon.value(), 2));
     let mut text = format!(
-        "  privacy   rho = {rho} (zCDP): epsilon {:.2} at delta {:.0e} for a student's records at one \
+        "  privacy   rho = {rho} (zCDP): epsilon {one:.2} at delta {:.0e} for a student's records at one \
          district,\n            {two:.2} for one with records at two\n",
-        plan.epsilon().value(),
         delta.value(),
     );
     if let Some(mean) = typical_mean(inputs, verified, answers) {
         writeln!(text, "  noise     {mean}")?;
     }
-    let Agreement { shown, hidden, held, sums, farthest, farthest_most, spread } = *agreement;
+    let Agreement { shown, hidden, held, sums, farthest, farthest_most, large, .. } = *agreement;
     writeln!(
         text,
         "  intervals {held} of the {shown} published 95 % intervals hold the exact answer; {hidden} cells \
@@ -76,9 +76,19 @@ pub(crate) fn quality(
     writeln!(
         text,
         "  checked   {sums} noisy sums: the farthest is {farthest:.1} sd off (an error above \
-         {farthest_most:.1}), the noise\n            has {spread:.2} times the variance promised (an \
-         error when that is not chance)"
+         {farthest_most:.1})"
     )?;
+    match agreement.spread() {
+        Some(spread) => writeln!(
+            text,
+            "            the noise of {large} of them, in groups too large for any noise to hide, has \
+             {spread:.2} times\n            the variance promised (an error when that is not chance)"
+        )?,
+        None => writeln!(
+            text,
+            "            no group is too large for any noise to hide, so that the variance is not checked"
+        )?,
+    }
     Ok(text)
 }
 

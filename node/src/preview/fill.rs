@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use flashlight_proto::dp::NoisePlan;
+use flashlight_proto::dp::{NoisePlan, rounded_up};
 use flashlight_proto::layout::Encoding;
 use flashlight_proto::release::NO_GUARANTEE;
 use flashlight_proto::study::{Mode, Study};
@@ -286,6 +286,7 @@ fn cost(given: Given<'_>) -> Cost {
     let delta = plan.map(|plan| plan.delta().value());
     let pair = epsilon
         .zip(delta)
+        .map(|(epsilon, delta)| (rounded_up(epsilon, 2), delta))
         .map(|(epsilon, delta)| format!(", which is epsilon {epsilon:.2} at delta {delta:e}"));
     Cost {
         mode,

@@ -153,6 +153,13 @@ fn ln_delta(rho: f64, epsilon: f64) -> f64 {
     (u * ((1.0 + u) * rho - epsilon) - u * u.recip().ln_1p() - u.ln_1p()).min(0.0)
 }
 
+/// A loss as it is shown: rounded up to so many decimals, so that no more is lost than is said.
+#[must_use]
+pub fn rounded_up(value: f64, decimals: i32) -> f64 {
+    let unit = 10_f64.powi(decimals);
+    (value * unit).ceil() / unit
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -16,7 +16,7 @@ pub mod forecast;
 pub mod plan;
 pub mod share;
 
-pub use convert::{Delta, Epsilon, ParameterError, delta_of, epsilon_of};
+pub use convert::{Delta, Epsilon, ParameterError, delta_of, epsilon_of, rounded_up};
 pub use error::NoiseError;
 pub use forecast::{CellForecast, SizeForecast, TableForecast};
 pub use plan::{BlockPlan, NoisePlan};

@@ -15,6 +15,7 @@ use super::{Frame, noisy, noisy::Noise};
 use crate::{
     canonical::Digest,
     category::Indicator,
+    dp::rounded_up,
     dp::{BlockPlan, share::rho_of_sum},
     layout::{Block, Encoding, Part},
     study::Date,
@@ -210,7 +211,7 @@ struct TablePart {
 /// What protects the students, in one line without commas.
 pub(super) fn guarantee(noise: &Noise) -> String {
     let plan = &noise.plan;
-    let epsilon = up(noise.epsilons[0], EPSILON_SHORT);
+    let epsilon = rounded_up(noise.epsilons[0], EPSILON_SHORT);
     format!(
         "zCDP rho = {} (epsilon = {epsilon} at delta = {}) per student and district; add/remove; \
          see parameters.json",
@@ -249,7 +250,7 @@ impl Certificate {
             variant: "zCDP".to_owned(),
             rho: plan.rho().value(),
             rho_of_h: digits(plan.realised_rho(), RHO_DIGITS),
-            epsilon: up(noise.epsilons[0], EPSILON_LONG),
+            epsilon: rounded_up(noise.epsilons[0], EPSILON_LONG),
             delta: plan.delta().value(),
             delta_rule: DELTA_RULE.to_owned(),
             students: plan.students(),
@@ -258,7 +259,7 @@ impl Certificate {
             adjacency: ADJACENCY.to_owned(),
             at_two_districts: TwoPart {
                 rho: plan.rho_at_two(),
-                epsilon: up(noise.epsilons[1], EPSILON_LONG),
+                epsilon: rounded_up(noise.epsilons[1], EPSILON_LONG),
             },
             composition: COMPOSITION.to_owned(),
             years: plan.charges().into_iter().map(charge).collect(),
@@ -383,12 +384,6 @@ fn inputs(frame: &Frame<'_>) -> Vec<InputPart> {
             "the meaning of every word; follows from the first two",
         ),
     ]
-}
-
-/// Rounds up to so many decimals.
-fn up(value: f64, decimals: i32) -> f64 {
-    let unit = 10_f64.powi(decimals);
-    (value * unit).ceil() / unit
 }
 
 /// Rounds to so many significant digits, at least one.

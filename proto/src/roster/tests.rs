@@ -214,7 +214,7 @@ fn names_are_measured_in_bytes() {
 }
 
 #[test]
-fn a_roster_of_a_thousand_and_one_is_refused() {
+fn a_roster_of_two_thousand_and_one_is_refused() {
     let many = |count: u32| {
         let members = (0..count).map(|index| Member {
             district: format!("{index:04}").parse().unwrap(),

@@ -187,6 +187,9 @@ const SEVERAL: &str = "\
 [[table]]\nindicator = \"math_mean\"\ntest = \"TEST\"\nby = [[], [\"level\"]]\nfamilies = [\"sex\"]\n\
 [[table]]\nindicator = \"math_met\"\ntest = \"TEST\"\nby = [[], [\"level\"]]\nfamilies = [\"sex\"]\n";
 
+/// Means alone, of the same question as in the study of several.
+pub(crate) const MEANS: &str = "[[table]]\nindicator = \"math_mean\"\ntest = \"TEST\"\n";
+
 /// Dates on which the same may be asked again: at least 28 days apart.
 pub(crate) const DATES: [&str; 12] = [
     "2024-06-30",

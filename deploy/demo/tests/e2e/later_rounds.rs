@@ -9,7 +9,7 @@ use flashlight_proto::identity::DistrictId;
 use flashlight_proto::study::Study;
 
 use crate::command::Ended;
-use crate::data::{DISTRICTS, StudyText};
+use crate::data::{self, DISTRICTS, StudyText};
 use crate::fake_hub::id;
 use crate::network::Net;
 
@@ -99,6 +99,33 @@ fn a_retry_after_some_had_masked_needs_signatures_the_first_try_leaves_none_of()
     release.is_over(&DISTRICTS, &[]);
     let sizes = release.verified.release.facts().sizes;
     assert_eq!((sizes.n, sizes.m, sizes.t), (6, 6, 5), "the rule alone gives t = 4");
+}
+
+#[test]
+fn questions_that_different_districts_answered_are_not_asked_together() {
+    let mut net = Net::full();
+    net.publish(&StudyText::SMALL).is_over(&DISTRICTS, &[]);
+    net.network.kill_node("D6").unwrap();
+    net.await_connected(5);
+    let means = StudyText { id: "means", tables: data::MEANS, ..StudyText::SMALL };
+    net.publish(&means).is_among(&DISTRICTS[..5], &[]);
+    net.start_node("D6", None);
+    net.await_connected(6);
+
+    let asked = || DISTRICTS.map(|district| net.log(district).matches("ready for study").count());
+    let before = (asked(), net.journal().len());
+    assert_eq!(before.0, [2, 2, 2, 2, 2, 1]);
+    // Asks the students and the means of the same date.
+    let ended = net.run(&StudyText::SEVERAL, 1).end();
+    assert_eq!(ended.code, 1, "{}", ended.said);
+    assert!(ended.said.contains("(answered_apart)\n"), "{}", ended.said);
+    assert!(ended.said.contains("mend the study"), "{}", ended.said);
+    assert_eq!(ended.stdout, "");
+    assert_eq!((asked(), net.journal().len()), before, "{}", net.log("coordinator"));
+    assert_eq!(net.releases().len(), 2);
+    // Each is still asked of its own districts.
+    net.publish(&StudyText::SMALL).is_over(&DISTRICTS, &[]);
+    net.publish(&means).is_among(&DISTRICTS[..5], &[]);
 }
 
 /// What the officers of these districts agree to, in every district's folder.
