@@ -318,7 +318,7 @@ fn advice(code: &str, masked: bool) -> (&'static str, u8) {
         }
         _ if in_study => ("nothing was published; mend the study or its school table", 1),
         _ if masked => (
-            "nothing was published, but districts had masked; read docs/PRIVACY.md §4 before you run \
+            "nothing was published, but districts had masked; read docs/PRIVACY.md §6.4 before you run \
              the study again",
             75,
         ),
