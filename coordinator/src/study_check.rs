@@ -14,7 +14,7 @@ use flashlight_proto::secagg::sparse_plan::SparsePlan;
 use flashlight_proto::{
     canonical::Digest,
     category::Indicator,
-    dp::{BlockPlan, NoisePlan, SizeForecast, TableForecast},
+    dp::{BlockPlan, NoisePlan, SizeForecast, TableForecast, rounded_up},
     layout::{Layout, Part, questions, years_read},
     schools::SchoolTable,
     study::{CohortSizes, Study},
@@ -116,8 +116,10 @@ impl Check {
                 "graph      sparse: each district masks with {neighbours} others, {threshold} of them open it"
             ));
             lines.push(format!(
-                "           {window} of every {} in a row must survive: fails with at most {odds:.1e}",
-                neighbours / 2
+                "           {window} of every {} in a row must survive: a round fails by chance with at \
+                 most {odds:.1e}, with {} lost",
+                neighbours / 2,
+                n - m
             ));
         }
         let years: Vec<_> = years_read(study).iter().map(ToString::to_string).collect();
@@ -140,7 +142,7 @@ impl Check {
         lines.push(format!(
             "privacy    rho {}: epsilon {} at delta {delta:.2e} ({} students by public enrolment)",
             digits(rho),
-            digits(plan.epsilon().value()),
+            digits(rounded_up(plan.epsilon().value(), 3)),
             plan.students()
         ));
         lines.push(format!(
@@ -150,15 +152,31 @@ impl Check {
         for (year, charge) in plan.charges() {
             lines.push(format!("charges    school year {year}: rho {}", digits(charge)));
         }
-        let person = digits(plan.charge_of_a_person());
-        lines.push(format!("           rho {person} over all years, for one person there in each"));
+        let person = plan.charge_of_a_person();
+        if plan.blocks().iter().any(|one| one.block.years.len() > 1) {
+            lines.push(format!(
+                "           the ledgers charge {} in all, because blocks that read more years are \
+                 charged to each;",
+                digits(person)
+            ));
+            lines.push(format!("           the loss itself is at most {}", digits(rho)));
+        } else {
+            lines.push(format!(
+                "           rho {} over all years, for one person there in each",
+                digits(person)
+            ));
+        }
     }
 
     fn blocks(&self, plan: &NoisePlan, lines: &mut Vec<String>) {
         let CohortSizes { n, m, .. } = self.sizes;
         lines.push(String::new());
+        lines.push("noise, in points and students".into());
+        lines.push(
+            "(D2, D1: most that one student moves the block, in Euclidean length and in all; sd: of".into(),
+        );
         lines.push(format!(
-            "noise, in points and students; released sd with all {n} districts, and with {m}"
+            "the sum over all n = {n} districts; least sd: over m = {m}; each adds: sd of one district)"
         ));
         lines.push(format!(
             "{:<32} {:>8} {:>9} {:>9} {:>9} {:>10} {:>10} {:>10}",
@@ -198,14 +216,14 @@ impl Check {
                 .into(),
         );
         lines.push(format!(
-            "{:<24} {:>8} {:>10} {:>18} {:>18} {:>18}",
+            "{:<24} {:>9} {:>12} {:>18} {:>18} {:>18}",
             "table", "sd of n", "shown from", "100", "1,000", "10,000"
         ));
         for table in &self.forecast {
             let [a, b, c] =
                 [0, 1, 2].map(|at| table.sizes.get(at).map_or_else(String::new, size_text));
             lines.push(format!(
-                "{:<24} {:>8} {:>10} {a:>18} {b:>18} {c:>18}",
+                "{:<24} {:>9} {:>12} {a:>18} {b:>18} {c:>18}",
                 table_name(table.table, table.indicator),
                 digits(table.sd_n),
                 format!("{:.0}", table.threshold.ceil()),
@@ -218,8 +236,9 @@ impl Check {
             let hidden: Vec<_> = table.cells.iter().filter(|cell| cell.at.hidden).collect();
             let noisy = table.cells.iter().filter(|cell| cell.at.noise_dominated).count();
             lines.push(format!(
-                "{name:<24} {} cells, {} too small to be shown, {noisy} noise-dominated",
+                "{name:<24} {} cell{}, {} too small to be shown, {noisy} noise-dominated",
                 table.cells.len(),
+                if table.cells.len() == 1 { "" } else { "s" },
                 hidden.len()
             ));
             for cell in hidden.iter().take(NAMED_MAX) {
@@ -232,8 +251,8 @@ impl Check {
         let (students, most) = (plan.students(), self.forecast.iter().map(|one| one.threshold));
         let most = most.fold(0.0, f64::max);
         lines.push(format!(
-            "a student group is shown in every table over the network when it has {:.0} of the \
-             {students} students",
+            "a student group is more likely shown than not, in every table over the network, from {:.0} \
+             of the {students} students",
             most.ceil()
         ));
     }

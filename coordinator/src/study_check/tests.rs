@@ -43,6 +43,11 @@ fn a_dp_study_shows_its_cost_its_blocks_and_what_would_be_hidden() {
         "2 math_mean sums",
         "students@2024/level/MS/all (about 12 students)",
         "nothing is spent",
+        "2 math_mean              1 cell, ",
+        "sd of n   shown from",
+        "in every table over the network, from ",
+        "least sd: over m = 4; each adds: sd of one district)",
+        "rho 0.1000 over all years, for one person there in each",
     ] {
         assert!(text.contains(wanted), "{wanted} is missing:\n{text}");
     }
@@ -59,6 +64,8 @@ fn a_study_of_more_than_254_districts_shows_its_graph() {
     let (_dir, path) = study("mode = \"exact\"", 400);
     let text = Check::new(&path, Some(300)).unwrap().text().join("\n");
     assert!(text.contains("graph      sparse: each district masks with "), "{text}");
+    assert!(text.contains("a round fails by chance with at most "), "{text}");
+    assert!(text.contains(", with 0 lost"), "{text}");
     let text = Check::new(&path, Some(254)).unwrap().text().join("\n");
     assert!(!text.contains("graph"), "{text}");
 }

@@ -147,7 +147,9 @@ fn bench(cli: &Cli) -> anyhow::Result<()> {
         }
     }
     let text = table::table(&measured, bench.nodes)?;
-    write!(io::stdout(), "{text}").context("cannot write to stdout")
+    write!(io::stdout(), "{text}").context("cannot write to stdout")?;
+    ensure!(!text.contains(table::MISSED), "a target was missed");
+    Ok(())
 }
 
 impl Bench {

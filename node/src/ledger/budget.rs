@@ -88,8 +88,9 @@ impl Ledger {
         let failed_rounds = self.failed(year);
         let [shown_spent, shown_left, shown_most] =
             [spent, left, most].map(|loss| loss.to_string());
+        let shown_failed = format!("{failed_rounds} of {}", floors.max_failed_rounds);
         let mut line = format!(
-            "{year:<6} {shown_spent:>12} {shown_left:>12} {shown_most:>12} {failed_rounds:>7}"
+            "{year:<6} {shown_spent:>12} {shown_left:>12} {shown_most:>12} {shown_failed:>10}"
         );
         if exact {
             line.push_str("  exact: total rho = ∞, no formal privacy guarantee");
@@ -166,8 +167,8 @@ impl fmt::Display for Budget {
         }
         writeln!(
             f,
-            "{:<6} {:>12} {:>12} {:>12} {:>7}",
-            "year", "rho spent", "left", "most", "failed"
+            "{:<6} {:>12} {:>12} {:>12} {:>10}",
+            "year", "rho spent", "left now", "limit", "failed"
         )?;
         for year in &self.years {
             writeln!(f, "{}", year.line)?;
@@ -230,7 +231,13 @@ mod tests {
             let line = text.lines().nth(line).unwrap();
             line.find(word).unwrap() + word.len()
         };
-        for (head, value) in [("rho spent", " 0.125"), ("left", " 0.875"), ("most", " 1")] {
+        let failed = format!(" 1 of {}", Floors::default().max_failed_rounds);
+        for (head, value) in [
+            ("rho spent", " 0.125"),
+            ("left now", " 0.875"),
+            ("limit", " 1"),
+            ("failed", failed.as_str()),
+        ] {
             assert_eq!(ends(0, head), ends(1, value), "{text}");
         }
     }
