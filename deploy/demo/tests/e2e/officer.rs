@@ -80,7 +80,10 @@ fn two_listed_districts_vouch_for_a_third_and_the_running_nodes_officer_sees_it(
     assert_eq!(vouch(&net, "D2", "D4", key(&net, "D4")).code, 0);
     let peers = officer(&net, "D1", &["peers"]);
     let text = said(&peers);
-    assert!(text.contains(&line("not trusted: D2 vouches for it, at least one more is needed")), "{text}");
+    assert!(
+        text.contains(&line("not trusted: D2 vouches for it, at least one more is needed")),
+        "{text}"
+    );
     // D6 is not listed: its word counts for nothing here.
     assert_eq!(vouch(&net, "D6", "D4", key(&net, "D4")).code, 0);
     let peers = officer(&net, "D1", &["peers"]);
