@@ -24,6 +24,7 @@ fn the_demo_publishes_with_noise_and_shows_beside_it_what_it_kept_for_itself() {
     assert!(line("sex F").contains(" ± ") && line("race_ethnicity Hispanic").contains("hidden"));
     assert!(line("privacy ").contains("rho = 0.1 (zCDP): epsilon 2.15 at delta 1e-6"), "{said}");
     assert!(line("checked ").contains("noisy sums"), "{said}");
+    assert!(line("the noise of 50 of them").contains("too large for any noise to hide"), "{said}");
     let ledger = line("ledger ");
     assert!(
         ledger.contains("rho 0.1 charged of 1, 0.9 left; star-1989-grade-3 (published)"),
