@@ -4,7 +4,7 @@
 //! Promise: the nodes' own rules (docs/PRIVACY.md §6.4), so that honest nodes do not refuse what the
 //! hub proposes. Nothing rests on it: a hub that forgets is refused by every node's own books.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use flashlight_proto::identity::DistrictId;
 use flashlight_proto::question::Question;
@@ -18,8 +18,19 @@ use crate::journal::{Entry, Journal};
 pub(crate) struct Past {
     /// Survivor sets that may have been signed, oldest first, each once.
     pub(crate) answers: Vec<Vec<DistrictId>>,
-    /// Cohort and quorum of every round in which districts may have masked.
-    tries: Vec<(Vec<DistrictId>, u16)>,
+    /// The newest of them, by question; a question that none answered is not there.
+    pub(crate) newest: BTreeMap<Question, Vec<DistrictId>>,
+    /// Every round in which districts may have masked.
+    tries: Vec<Try>,
+}
+
+/// A round that asked any of it.
+#[derive(Debug, PartialEq, Eq)]
+struct Try {
+    round: String,
+    asked: Vec<Question>,
+    cohort: Vec<DistrictId>,
+    quorum: u16,
 }
 
 /// Fewer may drop, or more must sign, than the study's rule alone says.
@@ -33,31 +44,32 @@ impl Past {
     /// Reads the whole journal.
     pub(crate) fn of(journal: &Journal, asked: &BTreeSet<Question>) -> Result<Self, StoreError> {
         let mut past = Self::default();
-        // Rounds that asked any of it, then those that came to masking.
-        let mut open: Vec<(String, Vec<DistrictId>, u16)> = Vec::new();
-        let mut masking: Vec<(String, Vec<DistrictId>, u16)> = Vec::new();
+        // Rounds that are not known to have come to masking.
+        let mut open: Vec<Try> = Vec::new();
         for recorded in journal.entries()? {
             match recorded?.entry {
-                Entry::RoundStarted { round, cohort, questions, quorum, .. }
-                    if questions.iter().any(|question| asked.contains(question)) =>
-                {
-                    open.push((round, cohort, quorum));
+                Entry::RoundStarted { round, cohort, mut questions, quorum, .. } => {
+                    questions.retain(|question| asked.contains(question));
+                    if !questions.is_empty() {
+                        open.push(Try { round, asked: questions, cohort, quorum });
+                    }
                 }
                 Entry::Masking { round } => {
-                    let at = open.iter().position(|(one, ..)| *one == round);
-                    masking.extend(at.map(|at| open.swap_remove(at)));
+                    let at = open.iter().position(|one| one.round == round);
+                    past.tries.extend(at.map(|at| open.swap_remove(at)));
                 }
                 Entry::SurvivorsNamed { round, survivors } => {
-                    if !masking.iter().any(|(one, ..)| *one == round) {
+                    let Some(ours) = past.tries.iter().find(|one| one.round == round) else {
                         continue;
-                    }
+                    };
+                    let each = ours.asked.iter().map(|one| (one.clone(), survivors.clone()));
+                    past.newest.extend(each);
                     past.answers.retain(|one| *one != survivors);
                     past.answers.push(survivors);
                 }
                 _ => {}
             }
         }
-        past.tries = masking.into_iter().map(|(_, cohort, quorum)| (cohort, quorum)).collect();
         Ok(past)
     }
 
@@ -69,11 +81,11 @@ impl Past {
     pub(crate) fn sizes(&self, rule: &CohortRule, cohort: &[DistrictId]) -> Result<Sizes, u16> {
         let n = u16::try_from(cohort.len()).unwrap_or(u16::MAX);
         let base = rule.quorum(n);
-        let Some(least) = self.tries.iter().map(|(_, quorum)| *quorum).min() else {
+        let Some(least) = self.tries.iter().map(|one| one.quorum).min() else {
             return Ok(Sizes { max_dropped: rule.max_dropped, quorum: base });
         };
         let mut ever: BTreeSet<&DistrictId> = cohort.iter().collect();
-        ever.extend(self.tries.iter().flat_map(|(cohort, _)| cohort));
+        ever.extend(self.tries.iter().flat_map(|one| &one.cohort));
         let all = u16::try_from(ever.len()).unwrap_or(u16::MAX);
         let all = all.saturating_add(rule.max_colluding);
         let quorum = base.max(all / 2 + 1).max(all.saturating_add(1).saturating_sub(least));

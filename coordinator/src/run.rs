@@ -200,6 +200,36 @@ pub(crate) struct Run {
     schools_csv: Arc<Vec<u8>>,
 }
 
+/// A study and its school table, read and checked.
+pub(crate) struct Loaded {
+    pub(crate) study: Study,
+    pub(crate) schools: SchoolTable,
+    pub(crate) layout: Layout,
+    study_toml: Vec<u8>,
+    schools_csv: Vec<u8>,
+}
+
+impl Loaded {
+    /// Reads the study at `path` and the school table beside it.
+    pub(crate) fn read(path: &Path) -> Result<Self, RunError> {
+        let study_toml = files::read_limited(path, STUDY_MAX as u64).map_err(RunError::Read)?;
+        let study = Study::parse(&study_toml).map_err(|error| RunError::Study(Box::new(error)))?;
+        let file = study.schools.file.clone();
+        let beside = path.parent().unwrap_or_else(|| Path::new(".")).join(&file);
+        let schools_csv =
+            files::read_limited(&beside, SCHOOLS_MAX as u64).map_err(RunError::Read)?;
+        let got = Digest::of(&schools_csv);
+        if got != study.schools.sha256 {
+            return Err(RunError::SchoolsHash { file, got, want: study.schools.sha256 });
+        }
+        let schools = SchoolTable::parse(&schools_csv)
+            .map_err(|source| RunError::Schools { file, source: Box::new(source) })?;
+        let layout =
+            Layout::derive(&study, &schools).map_err(|error| RunError::Layout(Box::new(error)))?;
+        Ok(Self { study, schools, layout, study_toml, schools_csv })
+    }
+}
+
 /// The roster a run is bound to.
 pub(crate) struct ActiveRoster {
     roster: Roster,
@@ -231,20 +261,7 @@ impl Run {
         patience: Patience,
         cohort: BTreeSet<DistrictId>,
     ) -> Result<Self, RunError> {
-        let study_toml = files::read_limited(path, STUDY_MAX as u64).map_err(RunError::Read)?;
-        let study = Study::parse(&study_toml).map_err(|error| RunError::Study(Box::new(error)))?;
-        let file = study.schools.file.clone();
-        let beside = path.parent().unwrap_or_else(|| Path::new(".")).join(&file);
-        let schools_csv =
-            files::read_limited(&beside, SCHOOLS_MAX as u64).map_err(RunError::Read)?;
-        let got = Digest::of(&schools_csv);
-        if got != study.schools.sha256 {
-            return Err(RunError::SchoolsHash { file, got, want: study.schools.sha256 });
-        }
-        let schools = SchoolTable::parse(&schools_csv)
-            .map_err(|source| RunError::Schools { file, source: Box::new(source) })?;
-        let layout =
-            Layout::derive(&study, &schools).map_err(|error| RunError::Layout(Box::new(error)))?;
+        let Loaded { study, schools, layout, study_toml, schools_csv } = Loaded::read(path)?;
         if study.mode == Mode::Dp {
             // A study that no cohort can be given noise for is told before anybody is asked.
             NoisePlan::new(&study, &layout, &schools, study.cohort.min_districts)
@@ -252,7 +269,7 @@ impl Run {
         }
         let questions = Question::of_study(&study);
         let past = hub.with_state(|state| Past::of(&state.journal, &questions))?;
-        let fixed = fixed(hub, &questions, &past, cohort)?;
+        let fixed = fixed(&past, cohort)?;
         Ok(Self {
             id: RunId(random()),
             study: Arc::new(study),
@@ -376,27 +393,16 @@ impl Run {
 }
 
 /// Who must take part: as the operator says, or whoever answered before.
-fn fixed(
-    hub: &Hub,
-    questions: &BTreeSet<Question>,
-    past: &Past,
-    cohort: BTreeSet<DistrictId>,
-) -> Result<Option<Vec<DistrictId>>, RunError> {
+fn fixed(past: &Past, cohort: BTreeSet<DistrictId>) -> Result<Option<Vec<DistrictId>>, RunError> {
     if !cohort.is_empty() {
         return Ok(Some(cohort.into_iter().collect()));
     }
     // Each question by itself: a set that answered one of them only is no answer to the study.
-    let mut last: BTreeSet<Option<Vec<DistrictId>>> = BTreeSet::new();
-    for question in questions {
-        let one = BTreeSet::from([question.clone()]);
-        let past = hub.with_state(|state| Past::of(&state.journal, &one))?;
-        last.insert(past.answers.last().cloned());
-    }
-    let mut answers = last.into_iter().flatten();
-    match (answers.next(), answers.next(), past.answers.is_empty()) {
-        (_, _, true) => Ok(None),
-        (Some(_), Some(_), _) => Err(RunError::AnsweredApart),
-        (answer, _, _) => Ok(answer),
+    let sets: BTreeSet<&Vec<DistrictId>> = past.newest.values().collect();
+    let mut sets = sets.into_iter();
+    match (sets.next(), sets.next()) {
+        (Some(_), Some(_)) => Err(RunError::AnsweredApart),
+        (answer, _) => Ok(answer.cloned()),
     }
 }
 

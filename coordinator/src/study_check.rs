@@ -12,18 +12,15 @@ use anyhow::Context as _;
 use flashlight_proto::secagg::GraphRule;
 use flashlight_proto::secagg::sparse_plan::SparsePlan;
 use flashlight_proto::{
-    canonical::Digest,
     category::Indicator,
     dp::{BlockPlan, NoisePlan, SizeForecast, TableForecast, rounded_up},
     layout::{Layout, Part, questions, years_read},
     schools::SchoolTable,
     study::{CohortSizes, Study},
-    wire::{SCHOOLS_MAX, STUDY_MAX},
 };
-use flashlight_store::files;
 use serde_json::{Value, json};
 
-use crate::run::RunError;
+use crate::run::Loaded;
 
 /// Most hidden cells that are named in the text; JSON names all.
 const NAMED_MAX: usize = 8;
@@ -51,7 +48,7 @@ impl Check {
     /// When a file cannot be read, the study, its school table and the number of districts do not
     /// fit together, or its noise cannot be planned.
     pub(crate) fn new(path: &Path, districts: Option<u16>) -> anyhow::Result<Self> {
-        let (study, schools, layout) = load(path)?;
+        let Loaded { study, schools, layout, .. } = Loaded::read(path)?;
         let n = match districts {
             Some(n) => n,
             None => u16::try_from(named_districts(&study, &schools)).unwrap_or(u16::MAX),
@@ -334,24 +331,6 @@ impl Check {
         let test = table.and_then(|table| self.study.scores(table));
         test.map_or(1.0, |(test, _)| f64::from(test.units_per_point))
     }
-}
-
-/// Reads and checks a study and the school table beside it.
-fn load(path: &Path) -> Result<(Study, SchoolTable, Layout), RunError> {
-    let toml = files::read_limited(path, STUDY_MAX as u64).map_err(RunError::Read)?;
-    let study = Study::parse(&toml).map_err(|error| RunError::Study(Box::new(error)))?;
-    let file = study.schools.file.clone();
-    let beside = path.parent().unwrap_or_else(|| Path::new(".")).join(&file);
-    let csv = files::read_limited(&beside, SCHOOLS_MAX as u64).map_err(RunError::Read)?;
-    let got = Digest::of(&csv);
-    if got != study.schools.sha256 {
-        return Err(RunError::SchoolsHash { file, got, want: study.schools.sha256 });
-    }
-    let schools = SchoolTable::parse(&csv)
-        .map_err(|source| RunError::Schools { file, source: Box::new(source) })?;
-    let layout =
-        Layout::derive(&study, &schools).map_err(|error| RunError::Layout(Box::new(error)))?;
-    Ok((study, schools, layout))
 }
 
 /// Districts with a school in a year the study reads.

@@ -1,5 +1,7 @@
 //! A small study, checked.
 
+use flashlight_proto::canonical::Digest;
+
 use super::*;
 
 /// Writes a study over four districts beside its school table.
