@@ -158,6 +158,16 @@ impl flashlight_store::Entry for Entry {
     }
 }
 
+/// Makes an entry durable, and gives it back as recorded for whoever keeps a fold over the journal.
+pub(crate) fn append(
+    journal: &mut Journal,
+    entry: Entry,
+    now_ms: u64,
+) -> Result<Recorded<Entry>, StoreError> {
+    let Recorded { seq, time_ms, hash, .. } = journal.append(&entry, now_ms)?;
+    Ok(Recorded { seq, time_ms, hash, entry })
+}
+
 /// Why the node does not go on with the roster it was given.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

@@ -25,7 +25,7 @@ use flashlight_proto::study::Mode;
 use flashlight_store::{Recorded, StoreError};
 
 use crate::consent::Permit;
-use crate::journal::{Entry, Journal};
+use crate::journal::{Entry, Journal, append};
 
 pub use flashlight_proto::question::{Question, QuestionError};
 
@@ -245,8 +245,7 @@ impl Ledger {
         entry: Entry,
         now_ms: u64,
     ) -> Result<(), StoreError> {
-        let Recorded { seq, time_ms, hash, .. } = journal.append(&entry, now_ms)?;
-        self.apply(Recorded { seq, time_ms, hash, entry });
+        self.apply(append(journal, entry, now_ms)?);
         Ok(())
     }
 

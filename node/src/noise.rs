@@ -204,16 +204,7 @@ pub fn within_bounds(
     layout: &Layout,
     district: &DistrictId,
 ) -> Result<(), NoiseError> {
-    let shares = shares(plan, layout, district);
-    covered_once(words.len(), &shares)?;
-    for share in &shares {
-        let Fill::Noise { bound, .. } = share.fill else { continue };
-        let mut places = share.words.iter().flat_map(|run| run.words());
-        if let Some(word) = places.find(|word| words[*word].unsigned_abs() > bound) {
-            return Err(NoiseError::Bound { word });
-        }
-    }
-    Ok(())
+    check(words, &shares(plan, layout, district))
 }
 
 /// Passes exact words on, for a round that was charged as `exact`.
@@ -252,20 +243,17 @@ fn add(
     mut words: Zeroizing<Vec<i64>>,
     shares: &[Share],
 ) -> Result<Zeroizing<Vec<i64>>, NoiseError> {
-    covered_once(words.len(), shares)?;
+    check(&words, shares)?;
     let mut tasks = Vec::new();
     for share in shares {
         let places: Vec<usize> = share.words.iter().flat_map(|run| run.words()).collect();
         match share.fill {
             Fill::Carried => places.iter().for_each(|place| words[*place] = 0),
-            Fill::Noise { scale, bits, bound } => {
+            Fill::Noise { scale, bits, .. } => {
                 if !(scale > 0.0 && scale <= SCALE_MAX) || bits > BITS_MAX {
                     return Err(NoiseError::Scale);
                 }
                 for word in &places {
-                    if words[*word].unsigned_abs() > bound {
-                        return Err(NoiseError::Bound { word: *word });
-                    }
                     let scaled = words[*word].checked_mul(1 << bits);
                     words[*word] = scaled.ok_or(NoiseError::Overflow { word: *word })?;
                 }
@@ -280,6 +268,19 @@ fn add(
         }
     }
     Ok(words)
+}
+
+/// Every word in exactly one share, and none beyond its public bound.
+fn check(words: &[i64], shares: &[Share]) -> Result<(), NoiseError> {
+    covered_once(words.len(), shares)?;
+    for share in shares {
+        let Fill::Noise { bound, .. } = share.fill else { continue };
+        let mut places = share.words.iter().flat_map(|run| run.words());
+        if let Some(word) = places.find(|word| words[*word].unsigned_abs() > bound) {
+            return Err(NoiseError::Bound { word });
+        }
+    }
+    Ok(())
 }
 
 /// Every word in exactly one share: a word that none names would leave as it is.

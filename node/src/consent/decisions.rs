@@ -13,7 +13,7 @@ use flashlight_proto::study::Study;
 use flashlight_store::files::{create_private_dir, read_limited, write_private};
 use flashlight_store::{Recorded, StoreError};
 
-use crate::journal::{Entry, Journal};
+use crate::journal::{Entry, Journal, append};
 
 /// Longest reason, bytes.
 pub const REASON_MAX: usize = 500;
@@ -189,8 +189,7 @@ impl Decisions {
         entry: Entry,
         now_ms: u64,
     ) -> Result<(), StoreError> {
-        let Recorded { seq, time_ms, hash, .. } = journal.append(&entry, now_ms)?;
-        self.apply(Recorded { seq, time_ms, hash, entry });
+        self.apply(append(journal, entry, now_ms)?);
         Ok(())
     }
 }

@@ -184,7 +184,9 @@ impl fmt::Display for Budget {
     }
 }
 
-/// `2026-11-23 16:18 UTC`.
+/// A time for people, as `2026-11-23 16:18 UTC`. `time_ms`: since 1970.
+///
+/// Source: Howard Hinnant, *chrono-compatible low-level date algorithms*, `civil_from_days`.
 pub(crate) fn utc(time_ms: u64) -> String {
     let minutes = time_ms / 60_000;
     let (days, minute) = (minutes / 1440, minutes % 1440);

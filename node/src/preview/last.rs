@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Given;
 use super::fill::{grid, names};
+use crate::ledger::utc;
 
 /// Largest file, bytes: a layout of the most words.
 const FILE_MAX: u64 = 512 * 1024 * 1024;
@@ -171,17 +172,8 @@ pub(super) fn scale(encoding: Encoding, grid: u32) -> String {
 }
 
 /// The day of a time, UTC, as `2026-11-23`. `time_ms`: since 1970.
-///
-/// Source: Howard Hinnant, *chrono-compatible low-level date algorithms*, `civil_from_days`.
 pub(super) fn day(time_ms: u64) -> String {
-    let days = time_ms / 86_400_000 + 719_468;
-    let (era, day_of_era) = (days / 146_097, days % 146_097);
-    let year_of_era =
-        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * shifted + 2) / 5 + 1;
-    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
-    let year = era * 400 + year_of_era + u64::from(month <= 2);
-    format!("{year:04}-{month:02}-{day:02}")
+    let mut text = utc(time_ms);
+    text.truncate("2026-11-23".len());
+    text
 }
