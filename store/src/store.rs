@@ -305,16 +305,24 @@ mod tests {
         assert_eq!(["a", "b", "c"].map(|key| seq(&store, key)), [Some(3), Some(2), None]);
     }
 
+    /// Waits as a store does: sled lets go of its file a moment after it is dropped.
+    fn freed(index: &Path) {
+        lock::wait(&index.join("db")).unwrap();
+    }
+
     #[test]
     fn an_index_of_another_version_is_rebuilt() {
         let dir = tempfile::tempdir().unwrap();
         Store::open(dir.path()).unwrap().append(&word("a"), 1).unwrap();
         let path = dir.path().join("index");
+        freed(&path);
         let db = sled::open(&path).unwrap();
         db.insert("version", "0.0.0").unwrap();
         drop(db);
+        freed(&path);
         assert!(!Sled::open(&path).unwrap().sound());
         drop(Store::<Word>::open(dir.path()).unwrap());
+        freed(&path);
         assert!(Sled::open(&path).unwrap().sound());
     }
 
@@ -327,6 +335,7 @@ mod tests {
                 store.append(&word(text), 1).unwrap();
             }
             drop(store);
+            freed(&dir.path().join("index"));
             let db = sled::open(dir.path().join("index")).unwrap();
             match change {
                 None => db.remove("key/b").unwrap(),
