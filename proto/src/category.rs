@@ -101,6 +101,10 @@ macro_rules! category {
     };
 }
 
+mod indicator;
+
+pub use self::indicator::{Band, Better, Construct, Indicator, Preset, Respondent};
+
 category! {
     /// A student's grade, in order of schooling; `UG` (ungraded) last.
     Grade, "grade", {
@@ -215,70 +219,3 @@ category! {
         Grade = "grade",
     }
 }
-
-/// What a table measures: the whole catalogue of this version.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Indicator {
-    /// Students enrolled, counted once per district.
-    Students,
-    /// Mean scale score, points.
-    Mean(Subject),
-    /// Mean distance from standard: score less the cut of the grade tested, points.
-    Dfs(Subject),
-    /// Share of scores at or above the standard.
-    Met(Subject),
-    /// Share of eligible students absent for a tenth of their expected days or more.
-    ChronicAbsenteeism,
-}
-
-impl Indicator {
-    /// All values, in order.
-    pub const ALL: &'static [Self] = &[
-        Self::Students,
-        Self::Mean(Subject::Ela),
-        Self::Mean(Subject::Math),
-        Self::Mean(Subject::Sci),
-        Self::Mean(Subject::Elp),
-        Self::Dfs(Subject::Ela),
-        Self::Dfs(Subject::Math),
-        Self::Dfs(Subject::Sci),
-        Self::Dfs(Subject::Elp),
-        Self::Met(Subject::Ela),
-        Self::Met(Subject::Math),
-        Self::Met(Subject::Sci),
-        Self::Met(Subject::Elp),
-        Self::ChronicAbsenteeism,
-    ];
-
-    /// The one spelling, as `math_mean`.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Students => "students",
-            Self::Mean(Subject::Ela) => "ela_mean",
-            Self::Mean(Subject::Math) => "math_mean",
-            Self::Mean(Subject::Sci) => "sci_mean",
-            Self::Mean(Subject::Elp) => "elp_mean",
-            Self::Dfs(Subject::Ela) => "ela_dfs",
-            Self::Dfs(Subject::Math) => "math_dfs",
-            Self::Dfs(Subject::Sci) => "sci_dfs",
-            Self::Dfs(Subject::Elp) => "elp_dfs",
-            Self::Met(Subject::Ela) => "ela_met",
-            Self::Met(Subject::Math) => "math_met",
-            Self::Met(Subject::Sci) => "sci_met",
-            Self::Met(Subject::Elp) => "elp_met",
-            Self::ChronicAbsenteeism => "chronic_absenteeism",
-        }
-    }
-
-    /// The subject whose scores it reads, if it reads scores.
-    #[must_use]
-    pub const fn subject(self) -> Option<Subject> {
-        match self {
-            Self::Mean(subject) | Self::Dfs(subject) | Self::Met(subject) => Some(subject),
-            Self::Students | Self::ChronicAbsenteeism => None,
-        }
-    }
-}
-
-text!(Indicator, "indicator");

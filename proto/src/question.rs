@@ -21,7 +21,7 @@ const MEASURE_MAX: usize = 64;
 /// them over cohorts one district apart would give that district's numbers away as one would.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Question {
-    /// A subject in lower case for scores, otherwise the indicator's name.
+    /// What the indicator reads ([`Indicator::measure`](crate::category::Indicator::measure)).
     pub measure: String,
     /// Measured, spring year.
     pub school_year: i16,
@@ -46,10 +46,7 @@ impl Question {
 impl From<layout::Question> for Question {
     fn from(asked: layout::Question) -> Self {
         let layout::Question { indicator, year, as_of } = asked;
-        let measure = indicator.subject().map_or_else(
-            || indicator.as_str().to_owned(),
-            |subject| subject.as_str().to_ascii_lowercase(),
-        );
+        let measure = indicator.measure();
         Self { measure, school_year: year, as_of }
     }
 }

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     canonical::{Digest, Transcript},
-    category::{Dimension, Family, Grade, Indicator, Subject},
+    category::{Dimension, Family, Grade, Indicator, Preset, Subject},
 };
 
 pub use self::{
@@ -42,6 +42,11 @@ pub const LEAST_MIN_N: u32 = 3;
 pub const MAX_POINTS: i64 = 100_000;
 /// Finest grid, integer units per score point.
 pub const MAX_UNITS_PER_POINT: u32 = 1_000;
+
+/// Integer units of a respondent's favourable share: ten thousandths.
+pub const SHARE_UNITS: u32 = 10_000;
+/// Years as an English learner, when a study does not say.
+pub const DEFAULT_EL_YEARS: u8 = 5;
 
 /// A checked study.
 #[derive(Clone, Debug)]
@@ -84,6 +89,18 @@ impl Study {
     #[must_use]
     pub const fn hash(&self) -> Digest {
         self.hash
+    }
+
+    /// Integer units per point, or per whole of a favourable share, of a table's values; 1 where it
+    /// counts students.
+    #[must_use]
+    pub fn units_per_point(&self, table: &TableSpec) -> u32 {
+        match (table.indicator, table.preset) {
+            (Indicator::Climate(..) | Indicator::Sel(_), Some(Preset::PerRespondent)) => {
+                SHARE_UNITS
+            }
+            _ => self.scores(table).map_or(1, |(test, _)| test.units_per_point),
+        }
     }
 
     /// The score ranges a table reads, by grade tested, with their grid; `None` when the table
@@ -200,43 +217,15 @@ pub struct TableSpec {
     pub indicator: Indicator,
     /// Which test's scores; `Some` exactly when the indicator reads scores.
     pub test: Option<String>,
-    /// The rule of chronic absenteeism; means nothing for other indicators.
-    pub preset: ChronicPreset,
+    /// The variant of the rule; `Some` exactly when the indicator has presets.
+    pub preset: Option<Preset>,
+    /// Years after which an English learner who was not redesignated counts; `Some` exactly for
+    /// `el_redesignation`.
+    pub el_years: Option<u8>,
     /// School years, each once.
     pub years: Vec<i16>,
     /// Break-downs, each once, level before grade; `[]` is the whole network.
     pub by: Vec<Vec<Dimension>>,
     /// Families broken out of each break-down, each once, beside all students.
     pub families: Vec<Family>,
-}
-
-/// Which students chronic absenteeism counts.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ChronicPreset {
-    /// California School Dashboard: kindergarten to grade 8.
-    #[default]
-    Dashboard,
-    /// DataQuest: every grade.
-    Dataquest,
-}
-
-impl ChronicPreset {
-    /// The one spelling.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Dashboard => "dashboard",
-            Self::Dataquest => "dataquest",
-        }
-    }
-
-    /// Whether students of this grade are counted.
-    #[must_use]
-    pub fn counts(self, grade: Grade) -> bool {
-        match self {
-            Self::Dashboard => (Grade::KN..=Grade::G08).contains(&grade),
-            Self::Dataquest => true,
-        }
-    }
 }

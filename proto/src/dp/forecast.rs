@@ -93,13 +93,15 @@ impl Noise {
         let sd = match self.encoding {
             Encoding::Count => self.top,
             // num/(num + rest): its noise is (1−p)·a − p·b over n, at most one word's sd.
-            Encoding::Rate => 100.0 * self.top / students,
+            Encoding::Rate | Encoding::Items => 100.0 * self.top / students,
             Encoding::Mean { .. } => self.top / students,
         };
         let sd_off_centre = self.off_centre.map(|off| sd.hypot(off * share));
         let half_width = match self.encoding {
             Encoding::Count => 0.0,
-            Encoding::Rate | Encoding::Mean { .. } => Z975 * sd_off_centre.unwrap_or(sd),
+            Encoding::Rate | Encoding::Items | Encoding::Mean { .. } => {
+                Z975 * sd_off_centre.unwrap_or(sd)
+            }
         };
         SizeForecast {
             students,
@@ -150,7 +152,9 @@ impl NoisePlan {
             let encoding = blocks().next()?.encoding;
             let units = study.scores(spec).map_or(1, |(test, _)| test.units_per_point);
             let top = match encoding {
-                Encoding::Count | Encoding::Rate => self.block(table, Part::Counts)?,
+                Encoding::Count | Encoding::Rate | Encoding::Items => {
+                    self.block(table, Part::Counts)?
+                }
                 Encoding::Mean { .. } => self.block(table, Part::Sums)?,
             };
             let (mut sd, mut off_centre) = (top.sd(survivors), None);

@@ -2,8 +2,8 @@
 
 use crate::{
     canonical::Transcript,
-    category::{Dimension, Family, Grade, Indicator, Level},
-    study::{Study, TableSpec},
+    category::{Dimension, Family, Grade, Indicator, Level, Preset},
+    study::{SHARE_UNITS, Study, TableSpec},
 };
 
 /// How a cell's students become words.
@@ -13,6 +13,9 @@ pub enum Encoding {
     Count,
     /// Two words: students in the numerator, and in the denominator only (den − num).
     Rate,
+    /// Three words: answered items that are favourable, answered items that are not, and respondents
+    /// n. `exact` mode only: one respondent moves it by many.
+    Items,
     /// Two words: Σ(x − mid) in grid units, and scores n. x is the score, or for distance from
     /// standard the score less the cut of the grade tested.
     Mean {
@@ -32,6 +35,7 @@ impl Encoding {
         match self {
             Self::Count => 1,
             Self::Rate | Self::Mean { .. } => 2,
+            Self::Items => 3,
         }
     }
 
@@ -41,23 +45,27 @@ impl Encoding {
         match self {
             Self::Count => &["n"],
             Self::Rate => &["num", "rest"],
+            Self::Items => &["num", "rest", "n"],
             Self::Mean { .. } => &["sum", "n"],
         }
     }
 
     /// The encoding of a table's indicator.
     fn of(study: &Study, table: &TableSpec) -> Self {
-        let Some((_, ranges)) = study.scores(table) else {
-            return match table.indicator {
-                Indicator::ChronicAbsenteeism => Self::Rate,
-                _ => Self::Count,
-            };
-        };
         let cut = match table.indicator {
+            Indicator::Students => return Self::Count,
+            Indicator::Climate(..) | Indicator::Sel(_) => {
+                let high = i64::from(SHARE_UNITS);
+                return match table.preset {
+                    Some(Preset::PerItem) => Self::Items,
+                    _ => Self::Mean { mid: high / 2, low: 0, high },
+                };
+            }
             Indicator::Mean(_) => false,
             Indicator::Dfs(_) => true,
             _ => return Self::Rate,
         };
+        let Some((_, ranges)) = study.scores(table) else { return Self::Rate };
         let centred = |x: i64, met: i64| if cut { x - met } else { x };
         let low = ranges.values().map(|range| centred(range.min, range.met)).min().unwrap_or(0);
         let high = ranges.values().map(|range| centred(range.max, range.met)).max().unwrap_or(0);
@@ -188,6 +196,7 @@ impl Block {
         let (kind, scale) = match self.encoding {
             Encoding::Count => ("count", [0; 3]),
             Encoding::Rate => ("rate", [0; 3]),
+            Encoding::Items => ("items", [0; 3]),
             Encoding::Mean { mid, low, high } => ("mean", [mid, low, high]),
         };
         let names: Vec<_> = self
@@ -229,8 +238,11 @@ fn stratum_name(cell: &CellKey) -> String {
 fn prefix(table: &TableSpec, year: i16, by: &[Dimension]) -> String {
     let variant = match (&table.test, table.indicator) {
         (Some(test), _) => format!("[{test}]"),
-        (None, Indicator::ChronicAbsenteeism) => format!("[{}]", table.preset.as_str()),
-        (None, _) => String::new(),
+        (None, _) => match (table.preset, table.el_years) {
+            (Some(preset), Some(years)) => format!("[{preset},{years}]"),
+            (Some(preset), None) => format!("[{preset}]"),
+            (None, _) => String::new(),
+        },
     };
     let names: Vec<_> = by.iter().map(|dimension| dimension.as_str()).collect();
     let by = if names.is_empty() { "network".to_owned() } else { names.join("+") };

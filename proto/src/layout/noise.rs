@@ -101,7 +101,13 @@ pub fn questions(study: &Study) -> BTreeSet<Question> {
 /// The school years a study reads, in either mode.
 #[must_use]
 pub fn years_read(study: &Study) -> BTreeSet<i16> {
-    study.tables.iter().flat_map(|table| table.years.iter().copied()).collect()
+    study.tables.iter().flat_map(table_years).collect()
+}
+
+/// The school years a table reads: those it measures and those before that its indicator looks at.
+fn table_years(table: &TableSpec) -> BTreeSet<i16> {
+    let back = table.indicator.years_back();
+    table.years.iter().flat_map(|year| year - back..=*year).collect()
 }
 
 fn table_questions(study: &Study, table: &TableSpec) -> impl Iterator<Item = Question> {
@@ -205,8 +211,6 @@ impl NoiseBlocks {
                 Some(Carried { block, from })
             });
             let mut add = |part, reach| {
-                let mut years = table.years.clone();
-                years.sort_unstable();
                 let mut questions: Vec<_> = table_questions(study, table).collect();
                 questions.sort_unstable();
                 blocks.push(NoiseBlock {
@@ -216,7 +220,7 @@ impl NoiseBlocks {
                     // At most MAX_YEARS · MAX_BY · 8, so it always fits.
                     touched: u32::try_from(ours.len()).unwrap_or(u32::MAX),
                     reach,
-                    years,
+                    years: table_years(table).into_iter().collect(),
                     questions,
                     runs: ours.iter().map(|(_, block)| run(block, part)).collect(),
                 });
@@ -237,7 +241,7 @@ impl NoiseBlocks {
 /// Most that one student moves a sum, grid units; `None` where nothing is summed.
 fn reach(encoding: Encoding) -> Option<u64> {
     match encoding {
-        Encoding::Count | Encoding::Rate => None,
+        Encoding::Count | Encoding::Rate | Encoding::Items => None,
         Encoding::Mean { mid, low, high } => Some(high.abs_diff(mid).max(mid.abs_diff(low))),
     }
 }
@@ -248,7 +252,9 @@ fn run(block: &Block, part: Part) -> Run {
     match (block.encoding, part) {
         (Encoding::Mean { .. }, Part::Sums) => Run { first, len: cells, step: 2 },
         (Encoding::Mean { .. }, Part::Counts) => Run { first: first + 1, len: cells, step: 2 },
-        (Encoding::Count | Encoding::Rate, _) => Run { first, len: block.words(), step: 1 },
+        (Encoding::Count | Encoding::Rate | Encoding::Items, _) => {
+            Run { first, len: block.words(), step: 1 }
+        }
     }
 }
 

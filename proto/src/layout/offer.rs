@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
-    category::{Grade, Indicator, Level},
+    category::{Grade, Level},
     schools::SchoolTable,
     study::{Study, TableSpec},
 };
@@ -25,13 +25,15 @@ pub(super) fn offers(schools: &SchoolTable) -> BTreeMap<i16, Offer> {
 impl Offer {
     /// The pairs whose students the table counts, by level, then grade.
     pub(super) fn counted(&self, study: &Study, table: &TableSpec) -> Vec<(Level, Grade)> {
+        if table.indicator.is_of_adults() {
+            // Adults have a level and no grade: one place per level, under "ungraded".
+            let levels: BTreeSet<_> = self.0.iter().map(|(level, _)| *level).collect();
+            return levels.into_iter().map(|level| (level, Grade::UG)).collect();
+        }
         let scores = study.scores(table).map(|(_, ranges)| ranges);
-        let counts = |grade: Grade| match table.indicator {
-            Indicator::Students => true,
-            Indicator::ChronicAbsenteeism => table.preset.counts(grade),
-            Indicator::Mean(_) | Indicator::Dfs(_) | Indicator::Met(_) => {
-                scores.is_some_and(|ranges| ranges.contains_key(&grade))
-            }
+        let counts = |grade: Grade| match table.indicator.subject() {
+            Some(_) => scores.is_some_and(|ranges| ranges.contains_key(&grade)),
+            None => table.indicator.counts(table.preset, grade),
         };
         self.0.iter().copied().filter(|(_, grade)| counts(*grade)).collect()
     }

@@ -6,9 +6,9 @@ use serde::Serialize;
 
 use super::{json::CellText, noisy::Noisy};
 use crate::{
-    category::{Dimension, Family, Grade, Indicator, Level},
+    category::{Dimension, Family, Grade, Indicator, Level, Preset},
     layout::{Block, CellKey, Encoding},
-    study::{ChronicPreset, TableSpec},
+    study::TableSpec,
 };
 
 /// Largest integer in a release: up to here every integer is exactly one float, so that each value
@@ -25,8 +25,8 @@ pub struct Cell {
     pub indicator: Indicator,
     /// The test whose scores are read.
     pub test: Option<Arc<str>>,
-    /// The rule of chronic absenteeism.
-    pub preset: Option<ChronicPreset>,
+    /// The variant of the rule.
+    pub preset: Option<Preset>,
     /// School year.
     pub year: i16,
     /// Level; `None` when not broken down by level.
@@ -49,12 +49,11 @@ impl Cell {
         key: &CellKey,
         outcome: Outcome,
     ) -> Self {
-        let chronic = block.indicator == Indicator::ChronicAbsenteeism;
         Self {
             table: block.table + 1,
             indicator: block.indicator,
             test,
-            preset: chronic.then_some(table.preset),
+            preset: table.preset,
             year: block.year,
             level: key.level,
             grade: key.grade,
@@ -89,6 +88,15 @@ pub enum Outcome {
         /// Students in the denominator.
         n: u64,
     },
+    /// A share of answered items.
+    Items {
+        /// Favourable items.
+        num: u64,
+        /// Answered items.
+        den: u64,
+        /// Respondents.
+        n: u64,
+    },
     /// A mean.
     Mean {
         /// Sum of scores, or of distances from standard, grid units.
@@ -117,6 +125,11 @@ impl Outcome {
                 let (num, rest) = (count(num)?, count(rest)?);
                 let n = i64::try_from(num + rest).ok().and_then(count)?;
                 Self::Rate { num, n }
+            }
+            (Encoding::Items, &[num, rest, n]) => {
+                let (num, rest, n) = (count(num)?, count(rest)?, count(n)?);
+                let den = i64::try_from(num + rest).ok().and_then(count).filter(|den| *den >= n)?;
+                Self::Items { num, den, n }
             }
             (Encoding::Mean { mid, low, high }, &[centred, n]) => {
                 let n = count(n)?;
@@ -147,6 +160,10 @@ impl Outcome {
                 .checked_sub(num)
                 .and_then(word)
                 .and_then(|rest| word(num).map(|num| vec![num, rest])),
+            (Self::Items { num, den, n }, Encoding::Items) => {
+                let rest = den.checked_sub(num).and_then(word);
+                word(num).zip(rest).zip(word(n)).map(|((num, rest), n)| vec![num, rest, n])
+            }
             (Self::Mean { sum, n, .. }, Encoding::Mean { mid, .. }) => word(n).and_then(|n| {
                 let centred = sum.checked_sub(mid.checked_mul(n)?)?;
                 Some(vec![centred, n])
@@ -162,7 +179,10 @@ impl Outcome {
     pub const fn n(self) -> Option<u64> {
         match self {
             Self::Suppressed => None,
-            Self::Count { n } | Self::Rate { n, .. } | Self::Mean { n, .. } => Some(n),
+            Self::Count { n }
+            | Self::Rate { n, .. }
+            | Self::Items { n, .. }
+            | Self::Mean { n, .. } => Some(n),
             Self::Noisy(noisy) => Some(noisy.n),
         }
     }
@@ -178,6 +198,7 @@ impl Outcome {
             Self::Suppressed => None,
             Self::Count { n } => Some(n as f64),
             Self::Rate { num, n } => Some(num as f64 / n as f64),
+            Self::Items { num, den, .. } => Some(num as f64 / den as f64),
             Self::Mean { sum, n, units_per_point } => {
                 Some(sum as f64 / (n * u64::from(units_per_point)) as f64)
             }

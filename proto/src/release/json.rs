@@ -10,10 +10,7 @@ use super::{
     ALL, Cell, Outcome,
     noisy::{Noisy, NoisySums},
 };
-use crate::{
-    category::{CategoryError, Dimension, Family, Grade, Indicator, Level},
-    study::ChronicPreset,
-};
+use crate::category::{CategoryError, Dimension, Family, Grade, Indicator, Level, Preset};
 
 /// The text of an attribute, or the word for "not broken down by this".
 pub(super) fn or_all(text: Option<&'static str>) -> &'static str {
@@ -34,7 +31,7 @@ pub(super) struct CellText {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) test: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) preset: Option<ChronicPreset>,
+    pub(super) preset: Option<Preset>,
     pub(super) year: i16,
     pub(super) by: Vec<Dimension>,
     pub(super) level: String,
@@ -57,6 +54,8 @@ pub(super) struct CellText {
     pub(super) noise_dominated: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) num: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) den: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) sum: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -97,6 +96,7 @@ impl From<Cell> for CellText {
             sd_n: None,
             noise_dominated: None,
             num: None,
+            den: None,
             sum: None,
             noisy_num: None,
             noisy_rest: None,
@@ -110,6 +110,7 @@ impl From<Cell> for CellText {
         match cell.outcome {
             Outcome::Suppressed | Outcome::Count { .. } => {}
             Outcome::Rate { num, .. } => text.num = Some(num),
+            Outcome::Items { num, den, .. } => (text.num, text.den) = (Some(num), Some(den)),
             Outcome::Mean { sum, units_per_point, .. } => {
                 (text.sum, text.units_per_point) = (Some(sum), Some(units_per_point));
             }
@@ -143,13 +144,16 @@ impl CellText {
 
     /// The outcome, without recomputing it; `None` when its parts do not belong together.
     fn outcome(&self) -> Option<Outcome> {
-        let exact = (self.num, self.sum, self.units_per_point);
+        let exact = (self.num, self.den, self.sum, self.units_per_point);
         match (self.suppressed, &self.value, self.n, self.sd.is_some()) {
-            (true, None, None, false) if exact == (None, None, None) => Some(Outcome::Suppressed),
+            (true, None, None, false) if exact == (None, None, None, None) => {
+                Some(Outcome::Suppressed)
+            }
             (false, Some(_), Some(n), false) => match exact {
-                (None, None, None) => Some(Outcome::Count { n }),
-                (Some(num), None, None) => Some(Outcome::Rate { num, n }),
-                (None, Some(sum), Some(units_per_point)) => {
+                (None, None, None, None) => Some(Outcome::Count { n }),
+                (Some(num), None, None, None) => Some(Outcome::Rate { num, n }),
+                (Some(num), Some(den), None, None) => Some(Outcome::Items { num, den, n }),
+                (None, None, Some(sum), Some(units_per_point)) => {
                     Some(Outcome::Mean { sum, n, units_per_point })
                 }
                 _ => None,

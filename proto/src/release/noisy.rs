@@ -156,7 +156,7 @@ impl Noise {
             let counted = from.map_or(block.table, |from| layout.blocks()[from].table);
             blocks.push(BlockNoise {
                 encoding: block.encoding,
-                units_per_point: study.scores(table).map_or(1, |(test, _)| test.units_per_point),
+                units_per_point: study.units_per_point(table),
                 first_cell,
                 first_word: block.first_word(),
                 sum: scale(block.table, Part::Sums),

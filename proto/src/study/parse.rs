@@ -5,12 +5,15 @@ use std::{collections::BTreeMap, fmt};
 use toml::Spanned;
 
 use super::{
-    CohortRule, LEAST_MIN_N, MAX_BY, MAX_POINTS, MAX_STUDY_BYTES, MAX_TABLES, MAX_TESTS,
-    MAX_UNITS_PER_POINT, MAX_YEARS, Mode, PublicFile, Rho, ScoreRange, Study, StudyError,
-    SuppressionRule, TableSpec, TestSpec,
+    CohortRule, DEFAULT_EL_YEARS, LEAST_MIN_N, MAX_BY, MAX_POINTS, MAX_STUDY_BYTES, MAX_TABLES,
+    MAX_TESTS, MAX_UNITS_PER_POINT, MAX_YEARS, Mode, PublicFile, Rho, ScoreRange, Study,
+    StudyError, SuppressionRule, TableSpec, TestSpec,
     raw::{Points, RawPrivacy, RawRange, RawStudy, RawSuppression, RawTable, RawTest},
 };
-use crate::{canonical::Digest, category::Indicator};
+use crate::{
+    canonical::Digest,
+    category::{Dimension, Indicator, Preset},
+};
 
 /// Longest `id`, characters.
 const ID_MAX: usize = 64;
@@ -18,6 +21,8 @@ const ID_MAX: usize = 64;
 const TITLE_MAX: usize = 200;
 /// School years a study may read.
 const YEARS: std::ops::RangeInclusive<i16> = 1950..=2150;
+/// Years as an English learner a study may ask for.
+const EL_YEARS: std::ops::RangeInclusive<u8> = 1..=12;
 /// `suppression.min_n` when not given: California's "10 or fewer".
 const DEFAULT_MIN_N: u32 = 11;
 
@@ -80,6 +85,12 @@ pub(super) fn study(bytes: &[u8]) -> Result<Study, StudyError> {
     cohort.sizes(cohort.min_districts)?;
     let tests = tests(text, raw.test)?;
     let tables = tables(text, raw.table, head.school_year, &tests)?;
+    let by_item = tables.iter().position(|table| table.preset == Some(Preset::PerItem));
+    if let Some(at) = by_item.filter(|_| raw.privacy.mode == Mode::Dp) {
+        let what =
+            "\"item\" is for exact mode alone: one student answers many items; use \"respondent\"";
+        return Err(StudyError::value(format_args!("[[table]] {}, preset", at + 1), what));
+    }
     Ok(Study {
         id: head.id,
         title: head.title,
@@ -229,9 +240,8 @@ fn table(
 ) -> Result<TableSpec, StudyError> {
     let indicator = raw.indicator;
     table_test(place, indicator, raw.test.as_deref(), tests)?;
-    if raw.preset.is_some() && indicator != Indicator::ChronicAbsenteeism {
-        return Err(place.value("preset", format_args!("{indicator} has no presets; remove it")));
-    }
+    let preset = preset(place, indicator, raw.preset)?;
+    let el_years = el_years(place, indicator, raw.el_years)?;
     let years = raw.years.unwrap_or_else(|| vec![school_year]);
     place.within("years", years.len(), MAX_YEARS)?;
     if years.is_empty() {
@@ -265,8 +275,58 @@ fn table(
     if let Some(family) = twice(&raw.families) {
         return Err(place.duplicate("families", format_args!("{:?}", family.as_str())));
     }
-    let preset = raw.preset.unwrap_or_default();
-    Ok(TableSpec { indicator, test: raw.test, preset, years, by, families: raw.families })
+    if indicator.is_of_adults() {
+        if !raw.families.is_empty() {
+            let what = format!("{indicator} is of adults, who are in no family; remove it");
+            return Err(place.value("families", what));
+        }
+        if by.iter().any(|dimensions| dimensions.contains(&Dimension::Grade)) {
+            let what = format!("{indicator} is of adults, who have no grade; leave \"grade\" out");
+            return Err(place.value("by", what));
+        }
+    }
+    let families = raw.families;
+    Ok(TableSpec { indicator, test: raw.test, preset, el_years, years, by, families })
+}
+
+/// The preset in force: the one named, or the indicator's default.
+fn preset(
+    place: &Place<'_>,
+    indicator: Indicator,
+    named: Option<Preset>,
+) -> Result<Option<Preset>, StudyError> {
+    let presets = indicator.presets();
+    match named {
+        None => Ok(presets.first().copied()),
+        Some(_) if presets.is_empty() => {
+            Err(place.value("preset", format_args!("{indicator} has no presets; remove it")))
+        }
+        Some(named) if !presets.contains(&named) => {
+            let names: Vec<_> = presets.iter().map(|one| one.as_str()).collect();
+            let what = format!("{indicator} has the presets {}", names.join(", "));
+            Err(place.value("preset", what))
+        }
+        Some(named) => Ok(Some(named)),
+    }
+}
+
+fn el_years(
+    place: &Place<'_>,
+    indicator: Indicator,
+    years: Option<u8>,
+) -> Result<Option<u8>, StudyError> {
+    let redesignation = indicator == Indicator::ElRedesignation;
+    match years {
+        Some(_) if !redesignation => {
+            Err(place.value("el_years", format_args!("{indicator} has no el_years; remove it")))
+        }
+        Some(years) if !EL_YEARS.contains(&years) => {
+            let (least, most) = (EL_YEARS.start(), EL_YEARS.end());
+            Err(place.value("el_years", format_args!("is {years}, must be {least} to {most}")))
+        }
+        Some(years) => Ok(Some(years)),
+        None => Ok(redesignation.then_some(DEFAULT_EL_YEARS)),
+    }
 }
 
 fn table_test(

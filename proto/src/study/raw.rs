@@ -5,10 +5,10 @@ use std::{collections::BTreeMap, fmt};
 use serde::{Deserialize, Deserializer, de};
 use toml::Spanned;
 
-use super::{ChronicPreset, Date, MAX_POINTS, Mode};
+use super::{Date, MAX_POINTS, Mode};
 use crate::{
     canonical::Digest,
-    category::{Dimension, Family, Grade, Indicator, Subject},
+    category::{Dimension, Family, Grade, Indicator, Preset, Subject},
 };
 
 #[derive(Deserialize)]
@@ -86,7 +86,8 @@ pub(super) struct RawRange {
 pub(super) struct RawTable {
     pub(super) indicator: Indicator,
     pub(super) test: Option<String>,
-    pub(super) preset: Option<ChronicPreset>,
+    pub(super) preset: Option<Preset>,
+    pub(super) el_years: Option<u8>,
     pub(super) years: Option<Vec<i16>>,
     pub(super) by: Option<Vec<Vec<Dimension>>>,
     #[serde(default)]
