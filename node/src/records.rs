@@ -39,6 +39,8 @@
 mod assessments;
 mod attendance;
 mod copy;
+#[allow(dead_code, reason = "read by the store")]
+mod daily;
 mod enrollments;
 mod frame;
 mod keys;
