@@ -5,15 +5,13 @@ use super::{
     notes::Gap,
     student::{Place, Student},
 };
-use crate::records::{MOST_PERCENT_ORPHANS, Rule, model::Attendance};
+use crate::records::{Attendance, MOST_PERCENT_ORPHANS, Rule};
 
 static WITHOUT: Gap = Gap {
     rule: Rule::W103,
     refused_above: None,
     left_out: false,
-    told: |missing, asked| {
-        format!("students without attendance that counts: {missing} of {asked}")
-    },
+    told: |missing, asked| format!("students without attendance that counts: {missing} of {asked}"),
 };
 static UNKNOWN: Gap = Gap {
     rule: Rule::W105,

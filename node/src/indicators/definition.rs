@@ -36,10 +36,8 @@ pub(super) const AT_PRIMARY_SCHOOL: &str = "the primary school (§0)";
 pub(super) const AT_PRIMARY_ENROLMENT: &str =
     "as at the latest enrolment of the year at the primary school (§0)";
 /// The groups of a cohort.
-pub(super) const EVER_IN_COHORT: &str =
-    "el, swd, sed, homeless and foster: yes if ever yes in the years read; sex and race as last supplied";
+pub(super) const EVER_IN_COHORT: &str = "el, swd, sed, homeless and foster: yes if ever yes in the years read; sex and race as last supplied";
 /// What one student moves of a share.
-pub(super) const ONE_OF_TWO: &str =
-    "one student: one of the two words of one cell, by 1, in each block (L2 1; exchanged for another, √2)";
+pub(super) const ONE_OF_TWO: &str = "one student: one of the two words of one cell, by 1, in each block (L2 1; exchanged for another, √2)";
 /// What one student moves of a count.
 pub(super) const ONE: &str = "one student: the word of one cell, by 1, in each block";

@@ -1,7 +1,7 @@
 //! Disciplinary actions of a school year, and the school each is of.
 
 use super::student::Student;
-use crate::records::model::{Action, Sanction, SchoolNumber};
+use crate::records::{Action, Sanction, SchoolNumber};
 
 /// The year's actions up to `as_of`.
 pub(super) fn actions<'a>(student: &Student<'a>) -> impl Iterator<Item = &'a Action> {

@@ -155,9 +155,7 @@ pub(crate) fn one(student: &Student<'_>, ask: &Ask<'_>, notes: &mut Notes) -> Op
         Indicator::Climate(construct, respondent) => {
             survey::one(student, ask, construct, respondent, notes)
         }
-        Indicator::Sel(construct) => {
-            survey::one(student, ask, construct, survey::STUDENT, notes)
-        }
+        Indicator::Sel(construct) => survey::one(student, ask, construct, survey::STUDENT, notes),
         Indicator::ClimateResponse => survey_response::one(student, false),
         Indicator::SelResponse => survey_response::one(student, true),
     }
@@ -190,17 +188,20 @@ pub(crate) fn locally(
         Indicator::Expulsion => expulsion::schools(student, &mut school),
         Indicator::GraduationRate => graduation_rate::school(student, counted, &mut school),
         Indicator::ElRedesignation => {
-            counted.and_then(|counted| el_redesignation::school(student, counted))
+            counted
+                .and_then(|counted| el_redesignation::school(student, counted))
                 .into_iter()
                 .for_each(school);
         }
         Indicator::Climate(construct, respondent) => {
-            counted.map(|one| survey::school(student, construct, respondent, one))
+            counted
+                .map(|one| survey::school(student, construct, respondent, one))
                 .into_iter()
                 .for_each(school);
         }
         Indicator::Sel(construct) => {
-            counted.map(|one| survey::school(student, construct, survey::STUDENT, one))
+            counted
+                .map(|one| survey::school(student, construct, survey::STUDENT, one))
                 .into_iter()
                 .for_each(school);
         }

@@ -21,10 +21,7 @@ use super::{
     notes::Gap,
     student::{Groups, Place, Term},
 };
-use crate::records::{
-    Fault, MOST_PERCENT_ORPHANS, Rule,
-    model::{Attendance, Enrollment, FAMILIES, Status},
-};
+use crate::records::{Attendance, Enrollment, FAMILIES, Fault, MOST_PERCENT_ORPHANS, Rule, Status};
 
 const NO_SCHOOL: Fault = Fault {
     rule: Rule::E010,
@@ -107,9 +104,10 @@ fn claims<'a>(
     let open_end = term.open_end();
     let claim = |same: &'a [Enrollment]| {
         let latest = same.iter().rfind(counts)?;
-        let enrolled = same.iter().filter(counts).map(|row| {
-            row.entry.map_or(0, |entry| entry.through(row.exit.unwrap_or(open_end)))
-        });
+        let enrolled = same
+            .iter()
+            .filter(counts)
+            .map(|row| row.entry.map_or(0, |entry| entry.through(row.exit.unwrap_or(open_end))));
         let here = attendance.iter().filter(|days| days.school == latest.school);
         let days = here.map(|days| i64::from(days.expected)).reduce(|sum, days| sum + days);
         Some(Claim { days, enrolled: enrolled.sum(), latest })

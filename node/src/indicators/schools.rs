@@ -10,7 +10,7 @@ use flashlight_proto::{
     schools::SchoolTable,
 };
 
-use crate::records::{Records, model::SchoolNumber};
+use crate::records::{Records, SchoolNumber};
 
 /// One school year.
 #[derive(Clone)]
@@ -50,7 +50,11 @@ impl Schools {
                 .collect();
             offered.sort_unstable();
             offered.dedup();
-            Year { year, levels: records.schools.iter().map(ours).collect(), offered: Some(offered) }
+            Year {
+                year,
+                levels: records.schools.iter().map(ours).collect(),
+                offered: Some(offered),
+            }
         };
         Self { years: years.into_iter().map(of_year).collect(), ranks: ranks(&records.schools) }
     }
@@ -98,9 +102,9 @@ impl Schools {
 
     /// Whether the network has cells for that level and grade.
     pub(crate) fn offers(&self, year: i16, level: Level, grade: Grade) -> bool {
-        self.year(year).and_then(|one| one.offered.as_ref()).is_none_or(|offered| {
-            offered.binary_search(&(level, grade)).is_ok()
-        })
+        self.year(year)
+            .and_then(|one| one.offered.as_ref())
+            .is_none_or(|offered| offered.binary_search(&(level, grade)).is_ok())
     }
 
     /// The place of the school's id in text order.

@@ -3,10 +3,9 @@
 use flashlight_proto::category::{Family, Grade, Level};
 
 use super::{Amount, Notes, Schools, place};
-use crate::records::model::{
-    Action, Answer, Attendance, Enrollment, FAMILIES, Mark, Pupil, SchoolNumber, Score, Status,
+use crate::records::{
+    Action, Answer, Attendance, Day, Enrollment, FAMILIES, Mark, Pupil, SchoolNumber, Score, Status,
 };
-use crate::records::value::Day;
 
 /// The place among each family's groups, by `Family::index`; the last is `unknown`.
 pub(crate) type Groups = [u8; FAMILIES];

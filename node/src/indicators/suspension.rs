@@ -9,7 +9,7 @@ use super::{
     notes::Gap,
     student::{Counted, Student},
 };
-use crate::records::{Rule, Source, model::Action};
+use crate::records::{Action, Rule, Source};
 
 /// Least length under `dashboard`, hundredths of a day.
 const DASHBOARD: i64 = 100;
@@ -39,7 +39,10 @@ pub(super) const DEFINITION: Definition = Definition {
                  reach the length and who has an unknown one is in neither, and counted in the report. \
                  A repeated row counts once",
     presets: &[
-        (Preset::Dashboard, "in-school and out-of-school durations of the year add to 1.00 day or more"),
+        (
+            Preset::Dashboard,
+            "in-school and out-of-school durations of the year add to 1.00 day or more",
+        ),
         (Preset::Dataquest, "any in-school or out-of-school suspension, whatever its length"),
         (Preset::County, "the durations add to 0.50 days or more"),
     ],
@@ -96,10 +99,7 @@ fn is_suspended<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::records::{
-        model::{Key, Sanction},
-        value::Day,
-    };
+    use crate::records::{Day, Key, Sanction};
 
     fn suspended(preset: Preset, actions: &[(Sanction, Option<i32>)]) -> Option<bool> {
         let action = |(sanction, duration): &(Sanction, Option<i32>)| Action {
