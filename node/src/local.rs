@@ -55,8 +55,7 @@ pub fn exact_cells(
 pub(crate) fn cells_of(study: &Study, layout: &Layout, words: &[i64]) -> Vec<LocalCell> {
     let mut cells = Vec::new();
     for (index, block) in layout.blocks().iter().enumerate() {
-        let grid =
-            study.scores(&study.tables[block.table]).map_or(1, |(test, _)| test.units_per_point);
+        let grid = study.units_per_point(&study.tables[block.table]);
         let words = &words[block.first_word()..block.first_word() + block.words()];
         let own = words.chunks_exact(block.encoding.words());
         cells.extend(
@@ -67,6 +66,10 @@ pub(crate) fn cells_of(study: &Study, layout: &Layout, words: &[i64]) -> Vec<Loc
 }
 
 fn cell(index: usize, block: &Block, key: &CellKey, words: &[i64], grid: u32) -> LocalCell {
+    if let (Encoding::Items, [part, rest, n]) = (block.encoding, words) {
+        let value = (part + rest > 0).then(|| real(*part) / real(part + rest));
+        return LocalCell { block: index, key: *key, n: n.unsigned_abs(), total: *part, value };
+    }
     let (total, n) = match (block.encoding, words) {
         (Encoding::Rate, [part, rest]) => (*part, part + rest),
         (Encoding::Mean { mid, .. }, [sum, n]) => (sum + mid * n, *n),
@@ -75,7 +78,7 @@ fn cell(index: usize, block: &Block, key: &CellKey, words: &[i64], grid: u32) ->
     };
     let value = match block.encoding {
         Encoding::Count => Some(real(total)),
-        Encoding::Rate => (n > 0).then(|| real(total) / real(n)),
+        Encoding::Rate | Encoding::Items => (n > 0).then(|| real(total) / real(n)),
         Encoding::Mean { .. } => (n > 0).then(|| real(total) / real(n) / f64::from(grid)),
     };
     LocalCell { block: index, key: *key, n: n.unsigned_abs(), total, value }

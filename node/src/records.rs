@@ -38,6 +38,7 @@
 
 mod assessments;
 mod attendance;
+mod calendar;
 mod copy;
 #[allow(dead_code, reason = "read by the store")]
 mod daily;
@@ -45,7 +46,6 @@ mod enrollments;
 mod frame;
 mod keys;
 mod model;
-mod network;
 mod pupils;
 mod report;
 mod rows;
@@ -54,13 +54,6 @@ mod tables;
 mod value;
 
 use std::{collections::HashMap, path::Path};
-
-use flashlight_proto::{
-    category::{Grade, Subject},
-    identity::DistrictId,
-    schools::SchoolTable,
-    study::Date,
-};
 
 pub use self::report::{Effect, FileReport, Finding, Report, Rule};
 use self::{
@@ -73,7 +66,6 @@ pub(crate) use self::{
         Action, Answer, Attendance, College, CourseSubject, ElStatus, Elas, Enrollment, FAMILIES,
         Graduation, Key, Mark, Outcome, Pupil, Sanction, SchoolNumber, Score, Status,
     },
-    network::{Days, Network, Student},
     report::{Fault, MOST_PERCENT_ORPHANS, Tally},
     value::{Day, Decimal, OnGrid},
 };
@@ -213,38 +205,10 @@ impl Records {
         pupils::Pupils::of(self)
     }
 
-    /// The students of one school year, each once at the primary school. Without a district any
-    /// school of the public table counts.
-    pub(crate) fn network(
-        &self,
-        year: i16,
-        as_of: Date,
-        schools: &SchoolTable,
-        district: Option<&DistrictId>,
-    ) -> Network {
-        network::network(self, year, as_of, schools, district)
-    }
-
-    /// The student's score in a test and subject: its row, the grade tested and the score, in grid
-    /// units.
-    pub(crate) fn score(
-        &self,
-        student: &Student,
-        test: TestNumber,
-        subject: Subject,
-        units_per_point: u32,
-    ) -> Option<(u64, Grade, OnGrid)> {
-        let scores = self.scores.as_deref()?;
-        let key = (student.key, student.year, test.0, subject);
-        let of = |one: &Score| (one.student, one.year, one.test, one.subject);
-        let score = &scores[scores.binary_search_by_key(&key, of).ok()?];
-        Some((score.row.into(), score.grade, score.score?.in_units(units_per_point)))
-    }
-
     /// The number of a test, when some score that counts is of it.
-    pub(crate) fn test(&self, id: &str) -> Option<TestNumber> {
+    pub(crate) fn test_number(&self, id: &str) -> Option<u32> {
         let place = self.tests.iter().position(|test| test == id)?;
-        u32::try_from(place).ok().map(TestNumber)
+        u32::try_from(place).ok()
     }
 }
 
@@ -301,10 +265,6 @@ impl Source {
         }
     }
 }
-
-/// A test by its number among the records'.
-#[derive(Clone, Copy)]
-pub(crate) struct TestNumber(u32);
 
 /// Files read so far.
 #[derive(Default)]

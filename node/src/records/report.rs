@@ -217,6 +217,20 @@ impl Tally {
         }
     }
 
+    /// Adds what another walk over other rows of the file found.
+    pub(crate) fn merge(&mut self, other: Self) {
+        for (key, found) in other.counts {
+            let count = self.counts.entry(key).or_default();
+            count.rows += found.rows;
+            count.hint = found.hint;
+            count.most_percent = found.most_percent;
+            count.first.extend(found.first);
+            count.first.sort_unstable();
+            count.first.truncate(ROWS_SHOWN);
+        }
+        self.whole.extend(other.whole);
+    }
+
     /// Adds a finding about the whole file.
     pub(crate) fn whole(&mut self, rule: Rule, effect: Effect, message: String) {
         self.whole.push(Finding { rule, effect, rows: 0, first_rows: Vec::new(), message });
