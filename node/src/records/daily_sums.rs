@@ -289,5 +289,5 @@ impl Part {
 }
 
 #[cfg(test)]
-#[path = "daily/tests.rs"]
+#[path = "daily_sums/tests.rs"]
 mod tests;
