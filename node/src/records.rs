@@ -41,7 +41,7 @@ mod attendance;
 mod calendar;
 mod copy;
 #[allow(dead_code, reason = "read by the store")]
-mod daily;
+mod daily_sums;
 mod enrollments;
 mod frame;
 mod keys;
