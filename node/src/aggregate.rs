@@ -117,11 +117,7 @@ fn missing(records: &Records, study: &Study) -> Vec<Finding> {
     let mut findings = Vec::new();
     for table in &study.tables {
         let source = indicators::source(table.indicator);
-        let has_file = match source {
-            Source::Enrollments => true,
-            Source::Attendance => records.has_attendance(),
-            Source::Assessments => records.has_assessments(),
-        };
+        let has_file = records.has(source);
         if !has_file && needed.insert((source.name(), 0)) {
             let text = format!(
                 "{} needs {1}.csv or {1}.parquet in the district's folder",
@@ -174,7 +170,7 @@ fn add(block: &Block, network: &Network, measured: &[Option<Measured>], words: &
             (Encoding::Rate, Amount::Part(is_in)) => words[word + usize::from(!is_in)] += 1,
             (Encoding::Count, Amount::One) => words[word] += 1,
             // The encoding of a block follows from its indicator, and so does the amount.
-            (Encoding::Mean { .. } | Encoding::Rate | Encoding::Count, _) => {}
+            (Encoding::Items | Encoding::Mean { .. } | Encoding::Rate | Encoding::Count, _) => {}
         }
     }
 }

@@ -75,7 +75,7 @@ fn cell(index: usize, block: &Block, key: &CellKey, words: &[i64], grid: u32) ->
     };
     let value = match block.encoding {
         Encoding::Count => Some(real(total)),
-        Encoding::Rate => (n > 0).then(|| real(total) / real(n)),
+        Encoding::Items | Encoding::Rate => (n > 0).then(|| real(total) / real(n)),
         Encoding::Mean { .. } => (n > 0).then(|| real(total) / real(n) / f64::from(grid)),
     };
     LocalCell { block: index, key: *key, n: n.unsigned_abs(), total, value }

@@ -14,7 +14,21 @@
 //! Better: low. Source: CALPADS data guide, file specification of STAS and report 14.2; California
 //! School Dashboard technical guide.
 
-use flashlight_proto::study::ChronicPreset;
+use flashlight_proto::category::{Grade, Preset};
+
+#[derive(Clone, Copy)]
+pub(super) enum ChronicPreset {
+    Dashboard,
+    Dataquest,
+}
+impl ChronicPreset {
+    fn counts(self, grade: Grade) -> bool {
+        matches!(self, Self::Dataquest) || (Grade::KN..=Grade::G08).contains(&grade)
+    }
+    pub(super) fn of(p: Option<Preset>) -> Self {
+        if p == Some(Preset::Dataquest) { Self::Dataquest } else { Self::Dashboard }
+    }
+}
 
 use super::{Amount, Measured};
 use crate::records::{Days, Effect, Finding, MOST_PERCENT_ORPHANS, Network, Rule, Tally};

@@ -40,7 +40,7 @@ pub(crate) const fn source(indicator: Indicator) -> Source {
     match indicator {
         Indicator::Students => Source::Enrollments,
         Indicator::Mean(_) | Indicator::Dfs(_) | Indicator::Met(_) => Source::Assessments,
-        Indicator::ChronicAbsenteeism => Source::Attendance,
+        _ => Source::Attendance,
     }
 }
 
@@ -62,6 +62,9 @@ pub(crate) fn measure(
         Indicator::Met(subject) => {
             achievement::measure(records, study, table, network, subject, achievement::met)
         }
-        Indicator::ChronicAbsenteeism => chronic_absenteeism::measure(table.preset, network),
+        _ => chronic_absenteeism::measure(
+            chronic_absenteeism::ChronicPreset::of(table.preset),
+            network,
+        ),
     }
 }

@@ -219,7 +219,7 @@ pub(super) fn grid(study: &Study, table: usize) -> u32 {
 const fn unit(encoding: Encoding) -> &'static str {
     match encoding {
         Encoding::Count => "students",
-        Encoding::Rate => "share",
+        Encoding::Items | Encoding::Rate => "share",
         Encoding::Mean { .. } => "points",
     }
 }
@@ -227,7 +227,7 @@ const fn unit(encoding: Encoding) -> &'static str {
 fn describe(encoding: Encoding, grid: u32) -> String {
     match encoding {
         Encoding::Count => "n: students".to_owned(),
-        Encoding::Rate => {
+        Encoding::Items | Encoding::Rate => {
             "num: students in the numerator; rest: in the denominator only".to_owned()
         }
         Encoding::Mean { mid, .. } if grid == 1 => {

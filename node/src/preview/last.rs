@@ -166,7 +166,7 @@ fn read(path: &Path) -> Result<LastPreview, ()> {
 pub(super) fn scale(encoding: Encoding, grid: u32) -> String {
     match encoding {
         Encoding::Count => "count".to_owned(),
-        Encoding::Rate => "rate".to_owned(),
+        Encoding::Items | Encoding::Rate => "rate".to_owned(),
         Encoding::Mean { mid, .. } => format!("mean, centre {mid}, {grid} per point"),
     }
 }
