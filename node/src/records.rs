@@ -203,6 +203,11 @@ impl Records {
         pupils::Pupils::of(self)
     }
 
+    /// As [`Self::pupils`], in two parts of about one size, the first before the second by key.
+    pub(crate) fn halves(&self) -> [impl Iterator<Item = Pupil<'_>> + Send; 2] {
+        pupils::Pupils::of(self).halves()
+    }
+
     /// The number of a test, when some score that counts is of it.
     pub(crate) fn test_number(&self, id: &str) -> Option<u32> {
         let place = self.tests.iter().position(|test| test == id)?;

@@ -72,8 +72,6 @@ pub(crate) enum Amount {
 /// The scores an indicator reads.
 #[derive(Clone, Copy)]
 pub(crate) struct Test<'a> {
-    /// The test's id.
-    pub(crate) id: &'a str,
     /// Its number among the records'; `None`: no score is of it.
     pub(crate) number: Option<u32>,
     /// Integer units per point.
@@ -101,7 +99,6 @@ impl<'a> Ask<'a> {
     /// What a study's table asks.
     pub(crate) fn of(records: &Records, study: &'a Study, table: &'a TableSpec) -> Self {
         let test = study.scores(table).map(|(test, ranges)| Test {
-            id: &test.id,
             number: records.test_number(&test.id),
             units_per_point: test.units_per_point,
             ranges,
@@ -115,9 +112,14 @@ impl<'a> Ask<'a> {
         }
     }
 
-    /// The subject it reads scores of.
-    fn subject(&self) -> Option<Subject> {
+    /// The subject whose bounds and cuts it reads scores by.
+    const fn subject(&self) -> Option<Subject> {
         self.indicator.subject()
+    }
+
+    /// The subject of the scores it reads, where it reads any.
+    pub(crate) fn subject_read(&self) -> Subject {
+        self.subject().unwrap_or(Subject::Elp)
     }
 }
 
