@@ -76,7 +76,7 @@ pub(super) fn one(student: &Student<'_>, notes: &mut Notes) -> Option<Counted> {
 
 /// Points of a mark, hundredths.
 fn points(mark: &Mark) -> Option<i32> {
-    mark.points.or(match mark.letter? {
+    mark.points.or_else(|| match mark.letter? {
         b'A' => Some(400),
         b'B' => Some(300),
         b'C' => Some(200),
