@@ -21,5 +21,6 @@ pub mod officer;
 pub mod preview;
 mod progress;
 pub mod records;
+mod results;
 pub mod round;
 pub mod tls;

@@ -73,7 +73,7 @@ impl Where {
     fn records(&self) -> anyhow::Result<Records> {
         match (&self.data, &self.dir) {
             (Some(data), _) => Ok(Records::read(data)?.0),
-            (None, Some(dir)) => Records::loaded(dir),
+            (None, Some(dir)) => Ok(Records::loaded(dir)?),
             (None, None) => bail!("give --dir, or --data"),
         }
     }

@@ -14,8 +14,9 @@ use flashlight_store::files::write_private;
 use super::journal::{self, Extracted};
 use super::{Where, against, indicator, is_free, label, title, years};
 use crate::cli::{note, say};
+use crate::preview::day;
 use crate::local::{Behind, CellAsked, LocalQuery, Scope, records_behind};
-use crate::records::{ids, secret};
+use crate::records::secret;
 use crate::round::now_ms;
 
 /// What `extract` is asked.
@@ -106,7 +107,7 @@ fn list(dir: &Path) -> anyhow::Result<ExitCode> {
     for one in all {
         let Extracted { question, students, with_ids, sha256 } = one.entry;
         let ids = if with_ids { "own ids" } else { "pseudonyms" };
-        let day = crate::preview::day(one.time_ms);
+        let day = day(one.time_ms);
         say(&format!("{:>4}  {day}  {question}: {students} students, {ids}, SHA-256 {sha256}", one.seq))?;
     }
     Ok(ExitCode::SUCCESS)
@@ -130,7 +131,7 @@ fn own_ids(
     let Some(folder) = folder else { return Ok(None) };
     let wanted: BTreeSet<u64> = behind.iter().map(|one| one.key).collect();
     let secret = secret::read(dir)?.context("nothing was loaded into this node yet")?;
-    let found = ids::of(folder, &secret, &wanted)?;
+    let found = crate::records::own_ids(folder, &secret, &wanted)?;
     let lacking = wanted.len() - found.len();
     if lacking > 0 {
         note(&format!("{lacking} students are not in that folder: they are shown by pseudonym"));

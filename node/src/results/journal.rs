@@ -42,7 +42,7 @@ pub(crate) fn all(dir: &Path) -> Result<Vec<Recorded<Extracted>>, StoreError> {
     if !folder.join("journal").exists() {
         return Ok(Vec::new());
     }
-    read_journal(&folder)
+    read_journal(&folder)?.collect()
 }
 
 const FOLDER: &str = "extracts";
