@@ -86,6 +86,11 @@ impl Category {
         ("iss", Self::InSchool),
     ];
 
+    /// Its spelling.
+    pub(crate) fn as_str(self) -> &'static str {
+        Self::ALL.iter().find(|(_, one)| *one == self).map_or("", |(name, _)| *name)
+    }
+
     /// The part of the day away where the row does not say, hundredths.
     const fn fraction(self) -> Option<u8> {
         match self {
