@@ -16,7 +16,7 @@ use super::{
     report::{Effect, Fault, MOST_PERCENT, Rule, Tally},
     rows::{Names, Row},
     tables::DAILY,
-    value::{self, CODE, Day},
+    value::{self, Day},
 };
 
 const STUDENT: usize = DAILY.place("student_id");
