@@ -19,6 +19,7 @@ mod node;
 pub mod noise;
 pub mod officer;
 pub mod preview;
+mod progress;
 pub mod records;
 pub mod round;
 pub mod tls;

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail like the tests do")]
 
 mod folder;
+mod grand_bend;
 mod hand_counted;
 mod network;
 mod parquet;
