@@ -167,6 +167,7 @@ pub(super) fn scale(encoding: Encoding, grid: u32) -> String {
     match encoding {
         Encoding::Count => "count".to_owned(),
         Encoding::Rate => "rate".to_owned(),
+        Encoding::Items => "items".to_owned(),
         Encoding::Mean { mid, .. } => format!("mean, centre {mid}, {grid} per point"),
     }
 }

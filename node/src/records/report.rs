@@ -210,9 +210,25 @@ impl Tally {
         count.rows += 1;
         count.hint = fault.hint;
         count.most_percent = fault.most_percent;
-        if count.first.len() < ROWS_SHOWN {
-            count.first.push(row);
+        let place = count.first.partition_point(|first| *first < row);
+        if place < ROWS_SHOWN {
+            count.first.insert(place, row);
+            count.first.truncate(ROWS_SHOWN);
         }
+    }
+
+    /// Adds what another walk over other rows of the file found.
+    pub(crate) fn merge(&mut self, other: Self) {
+        for (key, found) in other.counts {
+            let count = self.counts.entry(key).or_default();
+            count.rows += found.rows;
+            count.hint = found.hint;
+            count.most_percent = found.most_percent;
+            count.first.extend(found.first);
+            count.first.sort_unstable();
+            count.first.truncate(ROWS_SHOWN);
+        }
+        self.whole.extend(other.whole);
     }
 
     /// Adds a finding about the whole file.

@@ -54,7 +54,7 @@ const DAYS: Fault = Fault {
 
 /// A calendar date, as days since 1 March of year 0 (proleptic Gregorian).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Day(i32);
+pub(crate) struct Day(pub(super) i32);
 
 impl Day {
     /// Days from this one to `last`, both counted; 0 when `last` is earlier.
