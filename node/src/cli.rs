@@ -373,7 +373,7 @@ fn serve(dir: &Path, data: PathBuf, pause_at: Option<String>) -> anyhow::Result<
 /// This district's words: the files are read afresh for every run. What is wrong with them is told here
 /// and not to the hub: the sentences hold counts and row numbers.
 fn contribute(data: &Path, question: Question<'_>) -> Result<Words, Refusal> {
-    let Question { study, schools, layout, district } = question;
+    let Question { study, schools, layout, district, .. } = question;
     let keep = |code: &'static str, error: &dyn std::fmt::Display| {
         note(&format!("the files cannot answer study {}: {error} ({code})", study.hash()));
         let folder = data.display();
