@@ -41,6 +41,30 @@ impl Calendar {
     }
 }
 
+/// Some years' calendars.
+pub(super) struct Calendars {
+    first: i16,
+    all: Vec<Calendar>,
+}
+
+impl Calendars {
+    /// Those of the years `first` to `last`.
+    pub(super) fn new(first: i16, last: i16) -> Self {
+        Self { first, all: (first..=last).map(Calendar::new).collect() }
+    }
+
+    /// A year's, or that of the nearest year there is.
+    pub(super) fn of(&self, year: i16) -> &Calendar {
+        let at = usize::try_from(year - self.first).unwrap_or(0);
+        &self.all[at.min(self.all.len() - 1)]
+    }
+
+    /// A school day's date.
+    pub(super) fn date(&self, year: i16, day: u32) -> Date {
+        *self.of(year).date(day)
+    }
+}
+
 /// A date of a school year, by month and day: months from July belong to the fall.
 pub(super) fn date(school_year: i16, month: i64, day: i64) -> Date {
     let year = i64::from(school_year) - i64::from(month >= 7);

@@ -7,7 +7,7 @@ use std::{fs, io, path::Path};
 
 use super::{
     absence,
-    calendar::{Calendar, DAYS},
+    calendar::{Calendars, DAYS},
     courses,
     english::English,
     exams, leaving,
@@ -57,7 +57,7 @@ pub(super) fn write(
         district,
         years,
         extras,
-        calendars: (years.0..=years.1).map(Calendar::new).collect(),
+        calendars: Calendars::new(years.0 - 4, years.1),
         tables: Tables::create(folder, extras.daily, mess)?,
         census: (years.0..=years.1)
             .map(|_| vec![Census::default(); district.schools.len()])
@@ -76,7 +76,7 @@ struct Writer<'n> {
     district: &'n District,
     years: Years,
     extras: Extras,
-    calendars: Vec<Calendar>,
+    calendars: Calendars,
     tables: Tables,
     census: Vec<Vec<Census>>,
 }
@@ -106,7 +106,7 @@ impl<'n> Writer<'n> {
             exams::history(life, english.as_ref(), &mut self.tables, (span.0, end));
         }
         if grade_in(life.class, span.1).is_some_and(|grade| grade >= NINTH) {
-            leaving::write(life, &mut self.tables, span, self.years);
+            leaving::write(life, &mut self.tables, &self.calendars, (span, self.years));
         }
     }
 
@@ -117,7 +117,7 @@ impl<'n> Writer<'n> {
         (at, year): (usize, i16),
         scores: &scores::Scores,
     ) {
-        let Some(mut now) = Now::new(life, english, &self.calendars[at], year) else { return };
+        let Some(mut now) = Now::new(life, english, self.calendars.of(year), year) else { return };
         if let Some(school) = now.census() {
             let census = &mut self.census[at][school];
             census.enrolled += 1;

@@ -28,7 +28,7 @@ const SUBJECTS: [&str; 2] = ["ELA", "MATH"];
 /// Writes the year's scores.
 pub(super) fn write(now: &mut Now<'_, '_>, tables: &mut Tables, scores: &Scores) {
     // Who is scored, and why not, hangs on the child more than on the subject.
-    let absent = now.draw.chance(0.7 * UNSCORED);
+    let absent = now.draw.chance(0.35 * UNSCORED);
     let (from, until) = now.days();
     if let Some(at) = tested(now.grade) {
         for (subject, history) in scores.iter().enumerate() {

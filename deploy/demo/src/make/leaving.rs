@@ -5,7 +5,7 @@
 //! one written are not told: who is then in a fifth year is still enrolled.
 
 use super::{
-    calendar::{self, Calendar, DAYS},
+    calendar::{self, Calendars, DAYS},
     draw::{Draw, logistic},
     life::{End, Life, NINTH, grade_in},
     marginals::{COLLEGE, MET_AG},
@@ -15,9 +15,9 @@ use super::{
 
 /// Of those who stay to the end of grade 12: certificate, equivalency, gone at the end without a
 /// diploma. Ours; so is every constant below.
-const OTHERWISE: [f64; 4] = [0.007, 0.003, 0.006, 1.0];
-/// Of those in a fifth year: a diploma, gone.
-const FIFTH: [f64; 2] = [0.62, 1.0];
+const OTHERWISE: [f64; 4] = [0.007, 0.003, 0.007, 1.0];
+/// Of those in a fifth year: a diploma, a certificate, gone.
+const FIFTH: [f64; 3] = [0.64, 0.16, 1.0];
 
 /// How it ended.
 struct Outcome {
@@ -28,7 +28,12 @@ struct Outcome {
 }
 
 /// Writes the cohort row and the colleges, when the class is one of `years`.
-pub(super) fn write(life: &Life<'_>, tables: &mut Tables, span: Years, years: Years) {
+pub(super) fn write(
+    life: &Life<'_>,
+    tables: &mut Tables,
+    calendars: &Calendars,
+    (span, years): (Years, Years),
+) {
     let cohort = years.0 <= life.class && life.class <= years.1;
     let last = life.last.0.min(span.1);
     if !cohort || grade_in(life.class, last).is_none_or(|grade| grade < NINTH) {
@@ -39,9 +44,9 @@ pub(super) fn write(life: &Life<'_>, tables: &mut Tables, span: Years, years: Ye
         return;
     }
     let mut draw = Draw::new(&life.home.key, life.number, u16::MAX - 2);
-    let mut outcome = outcome(life, &mut draw, years);
+    let mut outcome = outcome(life, &mut draw, calendars, years);
     if life.swap.is_some_and(|(from, _)| span.1 < from) {
-        let exit = Some(calendar::date(span.1, 6, 5));
+        let exit = Some(calendars.date(span.1, DAYS - 1));
         outcome = Outcome { outcome: "removed", codes: ["T160", ""], exit };
     }
     let district = life.district(last);
@@ -64,29 +69,29 @@ pub(super) fn write(life: &Life<'_>, tables: &mut Tables, span: Years, years: Ye
     }
 }
 
-fn outcome(life: &Life<'_>, draw: &mut Draw, years: Years) -> Outcome {
+fn outcome(life: &Life<'_>, draw: &mut Draw, calendars: &Calendars, years: Years) -> Outcome {
     let (year, day) = life.last;
-    let on = |year: i16, month, day| Some(calendar::date(year, month, day));
-    let left = |year: i16, day: u32| Some(*Calendar::new(year).date(day));
+    let exit = Some(calendars.date(year, day));
     match life.end {
         End::Transfer => {
-            Outcome { outcome: "removed", codes: ["T200", ""], exit: left(year, day) }
+            Outcome { outcome: "removed", codes: ["T200", ""], exit }
         }
-        End::Dropout => Outcome { outcome: "dropout", codes: ["E140", ""], exit: left(year, day) },
+        End::Dropout => Outcome { outcome: "dropout", codes: ["E140", ""], exit },
         End::Fifth if life.class == years.1 => {
             Outcome { outcome: "still_enrolled", codes: ["", ""], exit: None }
         }
-        End::Fifth if draw.pick(&FIFTH) == 0 => {
-            Outcome { outcome: "diploma", codes: ["E230", "100"], exit: on(year, 6, 6) }
-        }
-        End::Fifth => Outcome { outcome: "dropout", codes: ["E140", ""], exit: on(year, 6, 6) },
+        End::Fifth => match draw.pick(&FIFTH) {
+            0 => Outcome { outcome: "diploma", codes: ["E230", "100"], exit },
+            1 => Outcome { outcome: "certificate", codes: ["E230", "120"], exit },
+            _ => Outcome { outcome: "dropout", codes: ["E140", ""], exit },
+        },
         End::Finish => match draw.pick(&OTHERWISE) {
-            0 => Outcome { outcome: "certificate", codes: ["E230", "120"], exit: on(year, 6, 6) },
-            1 => Outcome { outcome: "equivalency", codes: ["E230", "320"], exit: on(year, 6, 6) },
-            2 => Outcome { outcome: "dropout", codes: ["E140", ""], exit: on(year, 6, 6) },
+            0 => Outcome { outcome: "certificate", codes: ["E230", "120"], exit },
+            1 => Outcome { outcome: "equivalency", codes: ["E230", "320"], exit },
+            2 => Outcome { outcome: "dropout", codes: ["E140", ""], exit },
             // A few finish in summer.
             _ => {
-                let exit = if draw.chance(0.02) { on(year + 1, 7, 28) } else { on(year, 6, 6) };
+                let exit = if draw.chance(0.02) { Some(calendar::date(year + 1, 7, 28)) } else { exit };
                 Outcome { outcome: "diploma", codes: ["E230", "100"], exit }
             }
         },

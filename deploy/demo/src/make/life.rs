@@ -172,7 +172,7 @@ impl<'a> Life<'a> {
         self.fostered = self.sed && draw.chance(2.0 * FOSTER / SED);
         self.migrant = self.sed && self.race == 0 && draw.chance(0.018);
         self.military = draw.chance(0.015);
-        let learner = RACE_EL[self.race] * if self.sed { 1.27 } else { 0.70 };
+        let learner = RACE_EL[self.race] * if self.sed { 1.21 } else { 0.665 };
         self.tongue = match draw.pick(&[learner, 0.05, 1.0]) {
             0 => Tongue::Learner,
             1 => Tongue::Fluent,
@@ -182,8 +182,8 @@ impl<'a> Life<'a> {
 
     fn traits(&mut self, draw: &mut Draw) {
         let among = [0.67, 1.31, 1.0][self.sex] * if self.sed { 1.08 } else { 0.87 };
-        // The share grows over the first grades: 1.14 of the mean at the end.
-        if draw.chance(1.14 * SWD * among) {
+        // The share grows over the first grades: 1.07 of the mean at the end.
+        if draw.chance(1.07 * SWD * among) {
             self.disabled = floor(7.0 * draw.unit() * draw.unit()) as usize;
         }
         self.ability = draw.normal();

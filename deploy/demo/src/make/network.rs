@@ -73,7 +73,8 @@ pub(super) struct School {
     pub(super) charter: bool,
     /// What it adds to scores, log absence and climate, in sd.
     pub(super) effects: [f64; 3],
-    share: f64,
+    /// Of the district's students of its grades, beside the others.
+    pub(super) share: f64,
 }
 
 /// The neighbourhood of a primary school.

@@ -17,13 +17,13 @@ use super::{
 };
 
 /// Students of a cohort who take a fifth year. Ours; so is every constant below.
-const FIFTH: f64 = 0.035;
+const FIFTH: f64 = 0.040;
 /// Places per cohort exchanged with each neighbouring district at some time.
-const EXCHANGED: f64 = 0.05;
+const EXCHANGED: f64 = 0.12;
 /// Chance to leave the state's schools in a year, to grade 8 and from grade 9.
 const LEAVE: [f64; 2] = [0.035, 0.020];
 /// Chance to drop out in grades 9 to 12.
-const DROPOUT: [f64; 4] = [0.004, 0.009, 0.016, 0.045];
+const DROPOUT: [f64; 4] = [0.004, 0.008, 0.014, 0.042];
 /// Students that can hold one place one after another.
 const TURNS: u32 = 16;
 
@@ -101,7 +101,7 @@ fn leave(life: &mut Life<'_>, draw: &mut Draw, role: &Role, stays: bool) {
         let grade = grade_in(life.class, year).unwrap_or(0);
         if matches!(role, Role::Leaves) && grade + 1 == TWELFTH {
             (life.last, life.end) = ((year, end), End::Transfer);
-            if draw.chance(0.8) {
+            if draw.chance(0.6) {
                 life.end = End::Dropout;
             }
             return;

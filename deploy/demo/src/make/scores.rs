@@ -13,11 +13,13 @@ use super::{
 
 /// Of the variance of scores: lasting and the student's own; fading from year to year. With the groups
 /// and schools this adds to the reliability. Ours; so is every constant below.
-const LASTING: f64 = 0.40;
+const LASTING: f64 = 0.44;
 const FADING: f64 = 0.19;
 const FADE: f64 = 0.45;
 /// Of a student's lasting part, what is common to both subjects.
-const COMMON: f64 = 0.80;
+const COMMON: f64 = 0.92;
+/// Of the fading part, what is.
+const SHARED: f64 = 0.5;
 /// What groups score beside others, in sd.
 const SED_SCORE: f64 = -0.50;
 const SWD_SCORE: f64 = -0.80;
@@ -25,8 +27,8 @@ const HOMELESS_SCORE: f64 = -0.20;
 const LEARNER_SCORE: f64 = -0.75;
 const FLUENT_SCORE: f64 = 0.20;
 /// Learners, and those once learners, by tested grade, as they come out here.
-const LEARNERS: [f64; 7] = [0.26, 0.23, 0.20, 0.17, 0.15, 0.13, 0.09];
-const FLUENT: [f64; 7] = [0.04, 0.07, 0.10, 0.13, 0.15, 0.17, 0.21];
+const LEARNERS: [f64; 7] = [0.295, 0.260, 0.219, 0.181, 0.150, 0.127, 0.080];
+const FLUENT: [f64; 7] = [0.030, 0.064, 0.107, 0.140, 0.173, 0.195, 0.240];
 
 /// A score.
 #[derive(Clone, Copy)]
@@ -62,12 +64,13 @@ pub(super) fn scores(life: &Life<'_>, english: Option<&English>, until: i16) -> 
             break;
         }
         let groups = groups(life, english, at, year);
+        let kept: f64 = if grade == 12 { FADE * FADE * FADE } else { FADE };
+        let both = draw.normal();
         for subject in 0..2 {
-            let kept: f64 = if grade == 12 { FADE * FADE * FADE } else { FADE };
-            fading[subject] = kept * fading[subject] + (1.0 - kept * kept).sqrt() * draw.normal();
-            let own = if subject == 0 { 0.0 } else { life.figures };
-            let lasting = COMMON.sqrt() * life.ability
-                + (1.0 - COMMON).sqrt() * if subject == 0 { -life.figures } else { own };
+            let new = SHARED.sqrt() * both + (1.0 - SHARED).sqrt() * draw.normal();
+            fading[subject] = kept * fading[subject] + (1.0 - kept * kept).sqrt() * new;
+            let own = if subject == 0 { -life.figures } else { life.figures };
+            let lasting = COMMON.sqrt() * life.ability + (1.0 - COMMON).sqrt() * own;
             let part = [LASTING.sqrt() * lasting, FADING.sqrt() * fading[subject]];
             scores[subject][at] =
                 Some(score((subject, at), groups + part[0] + part[1], draw.normal()));

@@ -6,7 +6,7 @@
 use super::{
     draw::logistic,
     marginals::{RACE_SED, RACE_SHARE, SED},
-    network::{District, Zone},
+    network::{District, Level, Zone},
 };
 
 /// Every zone with its share of all students.
@@ -18,27 +18,48 @@ fn zones(districts: &mut [District]) -> impl Iterator<Item = (f64, &mut Zone)> {
     })
 }
 
-/// Takes the mean of districts' and primary schools' effects out, so that the state's means hold.
+/// Takes the means of districts' and of each level's schools' effects out, so that the state's figures
+/// hold in every grade.
 pub(super) fn center(districts: &mut [District]) {
     let total: f64 = districts.iter().map(|one| f64::from(one.students)).sum();
-    let mut means = [0.0; 3];
-    for district in &*districts {
-        let weight = f64::from(district.students) / total;
-        for (mean, effect) in means.iter_mut().zip(district.effects) {
-            *mean += weight * effect;
-        }
-        for zone in &district.zones {
-            let school = &district.schools[zone.school];
-            for (mean, effect) in means.iter_mut().zip(school.effects) {
-                *mean += weight * zone.share * effect / 2.0;
-            }
+    let mean = |districts: &[District], tier: Option<usize>, effect: usize| -> f64 {
+        let weighted = districts.iter().map(|one| {
+            let mean = tier.map_or(one.effects[effect], |tier| tier_mean(one, tier, effect));
+            f64::from(one.students) * mean / total
+        });
+        weighted.sum()
+    };
+    for effect in 0..3 {
+        let shift = mean(districts, None, effect);
+        districts.iter_mut().for_each(|one| one.effects[effect] -= shift);
+        for tier in 0..3 {
+            let shift = mean(districts, Some(tier), effect);
+            let schools = districts.iter_mut().flat_map(|one| &mut one.schools);
+            schools
+                .filter(|school| self::tier(school.level) == tier)
+                .for_each(|school| school.effects[effect] -= shift);
         }
     }
-    for district in districts {
-        for (effect, mean) in district.effects.iter_mut().zip(means) {
-            *effect -= mean;
-        }
+}
+
+/// Primary, middle, high.
+const fn tier(level: Level) -> usize {
+    match level {
+        Level::Es | Level::K8 | Level::Span => 0,
+        Level::Ms => 1,
+        Level::Hs | Level::Alt => 2,
     }
+}
+
+/// The mean of an effect over a district's schools of a tier, by their shares of its students.
+fn tier_mean(district: &District, of: usize, effect: usize) -> f64 {
+    let schools = district.schools.iter();
+    let schools = schools.filter(|one| tier(one.level) == of && one.level != Level::Alt);
+    let (mut share, mut sum) = (0.0, 0.0);
+    for school in schools {
+        (share, sum) = (share + school.share, sum + school.share * school.effects[effect]);
+    }
+    if share > 0.0 { sum / share } else { 0.0 }
 }
 
 /// Scales races' shares to the state's, and makes each zone's add to 1.
