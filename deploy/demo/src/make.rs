@@ -65,7 +65,7 @@ const BETWEEN: Duration = Duration::from_millis(500);
 
 /// Runs the command; `args` without the program's name, `make` first.
 #[must_use]
-pub fn main(args: &[OsString]) -> ExitCode {
+pub(crate) fn main(args: &[OsString]) -> ExitCode {
     let args = match Args::try_parse_from(args) {
         Ok(args) => args,
         Err(error) => {

@@ -31,7 +31,8 @@ const DAY: u32 = 100;
 const SUSPENSION: f64 = 0.85;
 /// Actions whose length nobody wrote down.
 const NO_LENGTH: f64 = 0.02;
-const OFFENSES: [&str; 6] = ["48900(a)(1)", "48900(c)", "48900(i)", "48900(k)", "48900(h)", "48900.4"];
+const OFFENSES: [&str; 6] =
+    ["48900(a)(1)", "48900(c)", "48900(i)", "48900(k)", "48900(h)", "48900.4"];
 
 /// Days out of school and in-school, suspended, at one school.
 #[derive(Clone, Copy, Default)]
@@ -108,7 +109,8 @@ fn incident(
     }
     for (seq, result) in (1..).zip(actions.into_iter().flatten()) {
         let suspends = matches!(result, "oss" | "iss");
-        let length = [50, 100, 200, 300, 400, 500][now.draw.pick(&[0.08, 0.42, 0.22, 0.15, 0.04, 0.09])];
+        let length =
+            [50, 100, 200, 300, 400, 500][now.draw.pick(&[0.08, 0.42, 0.22, 0.15, 0.04, 0.09])];
         let known = suspends && !now.draw.chance(NO_LENGTH);
         match result {
             "oss" => suspended[second].out += length,
@@ -118,7 +120,11 @@ fn incident(
         let row = tables.of(Name::Discipline);
         row.text(now.life.id).text(&id).text(&now.school(spell).id).year(now.year);
         row.text(now.calendar.date(day)).text(offense).text(result).number(seq);
-        if known { row.hundredths(length) } else { row.none() };
+        if known {
+            row.hundredths(length)
+        } else {
+            row.none()
+        };
         row.flag(Some(statutory)).end();
     }
 }
@@ -178,7 +184,11 @@ fn summary(now: &mut Now<'_, '_>, tables: &mut Tables, spell: Spell, days: &Days
     row.text(now.life.id).year(now.year).text(id).hundredths(expected);
     row.hundredths(expected - absent);
     for part in [excused, absent - out - study - excused, out, study] {
-        if parts { row.hundredths(part) } else { row.none() };
+        if parts {
+            row.hundredths(part)
+        } else {
+            row.none()
+        };
     }
     row.hundredths(within).number(late).flag(Some(exempt)).end();
 }

@@ -15,8 +15,7 @@ use super::{
     mess::Mess,
     network::{District, Network},
     places::{Years, students},
-    scores,
-    surveys,
+    scores, surveys,
     table::{Name, Tables},
     year::Now,
 };
@@ -87,7 +86,7 @@ impl<'n> Writer<'n> {
         let here = |year: &i16| std::ptr::eq(life.district(*year), self.district);
         let mut there = (life.first.0..=life.last.0).filter(here);
         let first = there.next().unwrap_or(life.last.0);
-        (first, there.last().unwrap_or(first))
+        (first, there.next_back().unwrap_or(first))
     }
 
     fn student(&mut self, life: &Life<'n>) {

@@ -27,7 +27,7 @@ impl English {
         if life.tongue != Tongue::Learner {
             return None;
         }
-        let mut draw = Draw::new(&life.home.key, life.number, PART_ENGLISH);
+        let mut draw = Draw::new(life.home.key, life.number, PART_ENGLISH);
         let first = life.first.0;
         // Who came later came from elsewhere in the state, or is new to the country.
         let born = life.class - 12;

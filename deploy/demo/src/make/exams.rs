@@ -61,14 +61,22 @@ fn row(now: &mut Now<'_, '_>, tables: &mut Tables, test: (&str, &str), day: u32,
     let (dated, with_sem) = (!now.draw.chance(NO_DATE), !now.draw.chance(NO_SEM));
     let row = tables.of(Name::Assessments);
     row.text(now.life.id).text(test.0);
-    if dated { row.text(now.calendar.date(day)) } else { row.none() };
+    if dated {
+        row.text(now.calendar.date(day))
+    } else {
+        row.none()
+    };
     row.year(now.year).text(test.1).text(GRADE[now.grade]);
     row.text(&now.school(now.on(day)).id);
     if unscored {
         row.none().none().none();
     } else {
         row.number(points);
-        if with_sem { row.number(sem) } else { row.none() };
+        if with_sem {
+            row.number(sem)
+        } else {
+            row.none()
+        };
         row.number(level);
     }
     row.text(if included { "true" } else { "false" }).text("summative").end();
@@ -102,7 +110,7 @@ pub(super) fn history(
     tables: &mut Tables,
     (since, until): Years,
 ) {
-    let mut draw = Draw::new(&life.home.key, life.number, u16::MAX - 1);
+    let mut draw = Draw::new(life.home.key, life.number, u16::MAX - 1);
     let spanish = draw.chance([0.97, 0.3, 0.02, 0.05, 0.02, 0.1, 0.15, 0.2][life.race]);
     // CALPADS codes: Spanish 01, English 00, and others.
     let other = ["02", "03", "05", "07", "12", "16", "28"][draw.below(7) as usize];
@@ -112,7 +120,11 @@ pub(super) fn history(
     let mut status = |elas: &str, from: (i16, [u8; 10]), to: Option<[u8; 10]>, language: &str| {
         let row = tables.of(Name::ElHistory);
         row.text(life.id).text(elas).text(from.1);
-        if let Some(to) = to { row.text(to) } else { row.none() };
+        if let Some(to) = to {
+            row.text(to)
+        } else {
+            row.none()
+        };
         // The school is known where it was this district's.
         if from.0 >= since {
             let district = life.district(from.0);

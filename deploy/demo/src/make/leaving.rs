@@ -43,7 +43,7 @@ pub(super) fn write(
     if life.end == End::Transfer && life.last.0 < years.0 {
         return;
     }
-    let mut draw = Draw::new(&life.home.key, life.number, u16::MAX - 2);
+    let mut draw = Draw::new(life.home.key, life.number, u16::MAX - 2);
     let mut outcome = outcome(life, &mut draw, calendars, years);
     if life.swap.is_some_and(|(from, _)| span.1 < from) {
         let exit = Some(calendars.date(span.1, DAYS - 1));
@@ -73,9 +73,7 @@ fn outcome(life: &Life<'_>, draw: &mut Draw, calendars: &Calendars, years: Years
     let (year, day) = life.last;
     let exit = Some(calendars.date(year, day));
     match life.end {
-        End::Transfer => {
-            Outcome { outcome: "removed", codes: ["T200", ""], exit }
-        }
+        End::Transfer => Outcome { outcome: "removed", codes: ["T200", ""], exit },
         End::Dropout => Outcome { outcome: "dropout", codes: ["E140", ""], exit },
         End::Fifth if life.class == years.1 => {
             Outcome { outcome: "still_enrolled", codes: ["", ""], exit: None }
@@ -91,7 +89,8 @@ fn outcome(life: &Life<'_>, draw: &mut Draw, calendars: &Calendars, years: Years
             2 => Outcome { outcome: "dropout", codes: ["E140", ""], exit },
             // A few finish in summer.
             _ => {
-                let exit = if draw.chance(0.02) { Some(calendar::date(year + 1, 7, 28)) } else { exit };
+                let exit =
+                    if draw.chance(0.02) { Some(calendar::date(year + 1, 7, 28)) } else { exit };
                 Outcome { outcome: "diploma", codes: ["E230", "100"], exit }
             }
         },

@@ -112,7 +112,7 @@ impl<'a> Life<'a> {
     pub(super) fn new(network: &'a Network, home: &'a District, of: &Number) -> (Self, Draw) {
         let class = u64::from(of.class.unsigned_abs()) % 64;
         let number = (u64::from(of.place) * 64 + class) * 16 + u64::from(of.turn);
-        let draw = Draw::new(&home.key, number, PART_LIFE);
+        let draw = Draw::new(home.key, number, PART_LIFE);
         let everywhere = u128::from(home.before * 1024 + number);
         let id = (everywhere * SPREAD + u128::from(network.seed) * 7_919) % IDS;
         let mut life = Self {
@@ -247,7 +247,7 @@ impl<'a> Life<'a> {
 
     /// The year's own stream.
     pub(super) fn year(&self, year: i16) -> Draw {
-        Draw::new(&self.home.key, self.number, year.unsigned_abs())
+        Draw::new(self.home.key, self.number, year.unsigned_abs())
     }
 
     /// Whether they have a disability in that grade.

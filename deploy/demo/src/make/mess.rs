@@ -39,7 +39,7 @@ impl Mess {
             _ => (None, None),
         };
         let part = u16::try_from(name as usize).unwrap_or(0);
-        Self { draw: Draw::new(&key(&["mess", &district.id]), 0, part), school, value }
+        Self { draw: Draw::new(key(&["mess", &district.id]), 0, part), school, value }
     }
 
     /// Spoils the last row of `lines`, which starts at `begin`. Returns the rows it added.

@@ -99,7 +99,7 @@ pub(super) struct District {
     pub(super) id: String,
     pub(super) county: u32,
     /// Draws of its students.
-    pub(super) key: [u8; 32],
+    pub(super) key: u64,
     /// Places in each grade, those of the first `more` cohorts of 13 having one more; of which in TK.
     pub(super) base: u32,
     more: u32,
@@ -142,7 +142,7 @@ impl District {
             return self.alternative[place.min(self.alternative.len() - 1)];
         }
         let tier = if grade <= 9 { &self.middle } else { &self.high };
-        let found = tier.iter().find(|(until, _)| along < *until).or(tier.last());
+        let found = tier.iter().find(|(until, _)| along < *until).or_else(|| tier.last());
         found.map_or(primary, |(_, school)| *school)
     }
 }
@@ -157,7 +157,7 @@ pub(super) struct Network {
 impl Network {
     /// `students` ≥ `LEAST_STUDENTS` × `districts`, both at least 1.
     pub(super) fn plan(districts: u32, students: u32, seed: u64) -> Self {
-        let mut draw = Draw::new(&key(&["network", &seed.to_string()]), 0, 0);
+        let mut draw = Draw::new(key(&["network", &seed.to_string()]), 0, 0);
         let sizes = sizes(&mut draw, districts, students);
         let mut all = Vec::with_capacity(sizes.len());
         let (mut before, mut first_school) = (0, 0);
@@ -200,7 +200,7 @@ fn sizes(draw: &mut Draw, districts: u32, students: u32) -> Vec<u32> {
 
 fn district(seed: u64, at: u32, districts: u32, students: u32) -> District {
     let key = key(&["district", &seed.to_string(), &at.to_string()]);
-    let mut draw = Draw::new(&key, u64::MAX, 0);
+    let mut draw = Draw::new(key, u64::MAX, 0);
     // 58 counties, in order; codes from 90001, which no California district has.
     let county = 1 + at * 58 / districts.max(58);
     let id = format!("{county:02}{:05}", 90_001 + at);
@@ -320,7 +320,8 @@ mod tests {
     #[test]
     fn every_grade_has_a_school_that_offers_it() {
         let network = Network::plan(40, 60_000, 9);
-        let order = ["TK", "KN", "01", "02", "03", "04", "05", "06", "07", "08", "09", "10", "11", "12"];
+        let order =
+            ["TK", "KN", "01", "02", "03", "04", "05", "06", "07", "08", "09", "10", "11", "12"];
         for district in &network.districts {
             for grade in 0..14 {
                 for step in 0..50 {

@@ -195,11 +195,8 @@ impl<'a> Ring<'a> {
         let (there, theirs) = self.partner(place, out);
         let (mut life, _) = Life::new(self.network, home, &Number { place, class, turn: 0 });
         // The district with the out place draws the year.
-        let (key, number) = if out {
-            (&home.key, place)
-        } else {
-            (&self.network.districts[there].key, theirs)
-        };
+        let (key, number) =
+            if out { (home.key, place) } else { (self.network.districts[there].key, theirs) };
         let year = u64::from(class.unsigned_abs());
         let mut draw = Draw::new(key, (u64::from(number) << 16) | year, u16::MAX);
         let year = class - i16::try_from(draw.below(11)).unwrap_or(0);

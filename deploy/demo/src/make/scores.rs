@@ -13,7 +13,7 @@ use super::{
 
 /// Of the variance of scores: lasting and the student's own; fading from year to year. With the groups
 /// and schools this adds to the reliability. Ours; so is every constant below.
-const LASTING: f64 = 0.44;
+const LASTING: f64 = 0.48;
 const FADING: f64 = 0.19;
 const FADE: f64 = 0.45;
 /// Of a student's lasting part, what is common to both subjects.
@@ -54,7 +54,7 @@ pub(super) fn tested(grade: usize) -> Option<usize> {
 
 /// All scores up to the year `until`.
 pub(super) fn scores(life: &Life<'_>, english: Option<&English>, until: i16) -> Scores {
-    let mut draw = Draw::new(&life.home.key, life.number, PART_SCORES);
+    let mut draw = Draw::new(life.home.key, life.number, PART_SCORES);
     let mut scores = UNTESTED;
     let mut fading = [draw.normal(), draw.normal()];
     for at in 0..SCALES[0].len() {

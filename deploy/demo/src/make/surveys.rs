@@ -75,7 +75,7 @@ pub(super) fn staff(
     enrolled: u32,
     tables: &mut Tables,
 ) {
-    let mut draw = Draw::new(&super::draw::key(&["staff", &school.id]), 0, year.unsigned_abs());
+    let mut draw = Draw::new(super::draw::key(&["staff", &school.id]), 0, year.unsigned_abs());
     let place = Place { school, climate: climate(district, school), year };
     for _ in 0..nearest(STAFF * f64::from(enrolled) / PER_STAFF) {
         let leaning = 0.35 + 0.6 * draw.normal();
@@ -129,7 +129,11 @@ impl Place<'_> {
                 row.year(self.year).text(who.key);
                 row.item(scale, item).text(&self.school.id).year(self.year).text(who.kind);
                 row.text(who.grade).text(scale);
-                if blank { row.none() } else { row.number(value) };
+                if blank {
+                    row.none()
+                } else {
+                    row.number(value)
+                };
                 row.number(5).end();
             }
         }

@@ -62,10 +62,7 @@ pub(super) const HEADERS: [(&str, &str); 12] = [
         "student_id,school_year,school_id,section_id,term,course_code,course_title,subject,\
          ag_code,final_grade,grade_points,credits_attempted,credits_earned,grade",
     ),
-    (
-        "el_history",
-        "student_id,elas,elas_start_date,elas_end_date,school_id,primary_language",
-    ),
+    ("el_history", "student_id,elas,elas_start_date,elas_end_date,school_id,primary_language"),
     (
         "graduation",
         "student_id,cohort_year,school_id,first_9th_year,exit_date,exit_code,completion_code,\

@@ -85,7 +85,17 @@ impl<'a, 'n> Now<'a, 'n> {
         let foster = life.fostered && draw.chance(0.5);
         let district = life.district(year);
         Some(Self {
-            life, english, calendar, year, grade, district, first, second, homeless, foster, draw,
+            life,
+            english,
+            calendar,
+            year,
+            grade,
+            district,
+            first,
+            second,
+            homeless,
+            foster,
+            draw,
         })
     }
 
@@ -132,7 +142,8 @@ impl<'a, 'n> Now<'a, 'n> {
         let unknown = UNKNOWN.map(|share| self.draw.chance(share + more));
         let parents = !self.draw.chance(UNKNOWN_PARENTS + more);
         let what = self.draw.pick(&[SECONDARY, SHORT, 1.0]);
-        let mut rows = [Some((self.first, "primary")), self.second.map(|one| (one, "primary")), None];
+        let mut rows =
+            [Some((self.first, "primary")), self.second.map(|one| (one, "primary")), None];
         let mut short = None;
         let (from, until) = self.days();
         if what < 2
@@ -173,7 +184,11 @@ impl<'a, 'n> Now<'a, 'n> {
         row.flag(known(2, self.life.is_disabled(self.grade))).flag(known(3, sed));
         row.flag(known(4, meals)).flag(known(5, self.homeless)).flag(known(6, self.foster));
         row.flag(Some(migrant)).flag(Some(military)).text(self.elas());
-        if parents { row.number(self.life.parents) } else { row.none() };
+        if parents {
+            row.number(self.life.parents)
+        } else {
+            row.none()
+        };
         row.end();
     }
 
