@@ -1,8 +1,8 @@
 //! A private copy of an export, taken while nobody rewrites it.
 //!
-//! In: a path. Out: an open file without a name, complete and unchanging. polars maps the files it
-//! reads, and a mapped file that is cut short kills the process; the copy cannot be reached by
-//! anyone else, and is gone when the process is, however it ends.
+//! In: a path. Out: an open file without a name, complete and unchanging: it is read twice, first for
+//! its shape, then for its rows. The copy cannot be reached by anyone else, and is gone when the process
+//! is, however it ends.
 //! Promise: the copy is the source as it stood at one moment, as far as size, times and, for a
 //! source changed in the last seconds, a second reading can tell.
 //! Not promised: that the export was finished; an export that pauses between rows looks finished.

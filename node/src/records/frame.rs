@@ -1,4 +1,4 @@
-//! One file of a district's folder, read by polars as columns of text.
+//! One file of a district's folder, read as columns of text.
 //!
 //! In: a folder and a [`Table`]. Out: a [`Frame`] of the needed columns and nothing else, or faults.
 //! Everything is read as text, so that leading zeros survive and messages carry exact row numbers;
@@ -12,10 +12,9 @@ use std::{
     path::Path,
 };
 
-use polars::prelude::{
-    CsvReadOptions, DataFrame, DataType, Field, ParquetReader, PolarsResult, Schema, SerReader,
-    StringChunked,
-};
+use arrow_array::{Array, ArrayRef, LargeStringArray};
+use arrow_schema::{ArrowError, DataType, Field, TimeUnit};
+use parquet::arrow::{ProjectionMask, arrow_reader::ParquetRecordBatchReaderBuilder};
 
 use super::{
     copy::{self, CopyError, FILE_MAX},
@@ -32,7 +31,27 @@ pub(crate) struct Frame {
     pub(crate) rows: usize,
     /// The number of the first row in messages.
     first_row: u64,
-    columns: Vec<Option<StringChunked>>,
+    columns: Vec<Option<Texts>>,
+}
+
+/// A column of text; an empty value and a missing one are the same.
+#[derive(Default)]
+struct Texts {
+    bytes: String,
+    ends: Vec<usize>,
+}
+
+impl Texts {
+    fn push(&mut self, text: &str) {
+        self.bytes.push_str(text.trim());
+        self.ends.push(self.bytes.len());
+    }
+
+    fn get(&self, at: usize) -> Option<&str> {
+        let end = *self.ends.get(at)?;
+        let start = at.checked_sub(1).map_or(0, |before| self.ends[before]);
+        self.bytes.get(start..end).filter(|text| !text.is_empty())
+    }
 }
 
 impl Frame {
@@ -43,8 +62,7 @@ impl Frame {
 
     /// The trimmed text of a column at a row; `None` when it is empty or there is no such column.
     pub(crate) fn text(&self, column: usize, at: usize) -> Option<&str> {
-        let text = self.columns.get(column)?.as_ref()?.get(at)?.trim();
-        (!text.is_empty()).then_some(text)
+        self.columns.get(column)?.as_ref()?.get(at)
     }
 
     /// Whether the file has this column.
@@ -132,36 +150,45 @@ fn open(path: &Path) -> Result<File, Fault> {
     })
 }
 
-type Columns = (Vec<Option<StringChunked>>, usize);
+type Columns = (Vec<Option<Texts>>, usize);
 
 fn csv_columns(mut copy: File, table: &Table, tally: &mut Tally) -> Result<Columns, Fault> {
-    let shape = scan::scan(&mut copy).map_err(|error| match error {
+    let told = |error| match error {
         ScanError::Shape(text) => Fault::told(text),
         ScanError::Io(error) => error.into(),
-    })?;
+    };
+    let shape = scan::scan(&mut copy).map_err(told)?;
     let places = table.places(&shape.header, tally).ok_or(Fault::Tallied)?;
-    let name = |place: usize| format!("c{place}");
-    let fields = (0..shape.header.len()).map(|at| Field::new(name(at).into(), DataType::String));
-    let needed: Vec<_> = places.iter().flatten().map(|place| name(*place).into()).collect();
-    let options = CsvReadOptions::default()
-        .with_has_header(true)
-        .with_schema(Some(Schema::from_iter(fields).into()))
-        .with_columns(Some(needed.into()))
-        .with_rechunk(true);
-    let frame = shielded(|| options.into_reader_with_file_handle(copy).finish())?;
-    if frame.height() as u64 != shape.rows {
-        return Err(Fault::told("was parsed into another number of rows than it has lines"));
+    let mut columns: Vec<_> = places.iter().map(|place| place.map(|_| Texts::default())).collect();
+    // Of each field of a line, the columns it goes to; a field may not be needed at all.
+    let mut wanted: Vec<Option<usize>> = vec![None; shape.header.len()];
+    for (column, place) in places.iter().enumerate() {
+        if let Some(place) = place {
+            wanted[*place] = Some(column);
+        }
     }
-    columns(&frame, places.iter().map(|place| place.map(name)), table, tally)
+    scan::rows(&mut copy, |field, text| {
+        let column = wanted.get(field).copied().flatten();
+        if let Some(Some(texts)) = column.and_then(|column| columns.get_mut(column)) {
+            texts.push(text);
+        }
+    })
+    .map_err(told)?;
+    let rows = usize::try_from(shape.rows).map_err(|_| Fault::told("too many rows"))?;
+    Ok((columns, rows))
 }
 
 fn parquet_columns(copy: File, table: &Table, tally: &mut Tally) -> Result<Columns, Fault> {
-    let mut reader = ParquetReader::new(copy);
-    let (header, rows) = shielded(|| {
-        let schema = reader.schema()?;
-        Ok((schema.iter_names().map(ToString::to_string).collect::<Vec<_>>(), reader.num_rows()?))
-    })?;
-    if rows as u64 > ROWS_MAX {
+    let builder =
+        shielded(|| ParquetRecordBatchReaderBuilder::try_new(copy).map_err(ArrowError::from))?;
+    let (header, rows): (Vec<String>, i64) = {
+        let metadata = builder.metadata().file_metadata();
+        (
+            builder.schema().fields().iter().map(|field| field.name().clone()).collect(),
+            metadata.num_rows(),
+        )
+    };
+    if rows.cast_unsigned() > ROWS_MAX {
         return Err(Fault::told(format!("more than {ROWS_MAX} rows")));
     }
     if header.len() > COLUMNS_MAX {
@@ -171,63 +198,83 @@ fn parquet_columns(copy: File, table: &Table, tally: &mut Tally) -> Result<Colum
         return Err(Fault::told("no rows: was the export cut short?"));
     }
     let places = table.places(&header, tally).ok_or(Fault::Tallied)?;
-    let needed = places.iter().flatten().map(|place| header[*place].clone()).collect();
-    let frame = shielded(|| reader.with_columns(Some(needed)).finish())?;
-    columns(&frame, places.iter().map(|place| place.map(|at| header[at].clone())), table, tally)
-}
-
-/// Runs polars on bytes nobody has vouched for: its errors quote cells and some of its decoders
-/// panic on a damaged file, so both end as one sentence without a value.
-fn shielded<T>(read: impl FnOnce() -> PolarsResult<T>) -> Result<T, Fault> {
-    let damaged = "is damaged or not what its name says";
-    match catch_unwind(AssertUnwindSafe(read)) {
-        Ok(Ok(read)) => Ok(read),
-        Ok(Err(_)) | Err(_) => Err(Fault::told(damaged)),
+    let kinds = builder.schema().fields().clone();
+    let mut columns: Vec<_> = places.iter().map(|place| place.map(|_| Texts::default())).collect();
+    for (column, place) in table.columns.iter().zip(&places) {
+        let Some(place) = place else { continue };
+        id_kind(column.name, &kinds[*place], tally)?;
     }
+    let mut needed: Vec<usize> = places.iter().flatten().copied().collect();
+    needed.sort_unstable();
+    let mask = ProjectionMask::roots(builder.parquet_schema(), needed.iter().copied());
+    let mut reader = shielded(|| builder.with_projection(mask).build().map_err(ArrowError::from))?;
+    let mut read = 0;
+    while let Some(batch) = shielded(|| reader.next().transpose())? {
+        read += batch.num_rows();
+        for (column, (place, texts)) in places.iter().zip(&mut columns).enumerate() {
+            let (Some(place), Some(texts)) = (place, texts) else { continue };
+            let at = needed.binary_search(place).map_err(|_| Fault::told("has lost a column"))?;
+            append(batch.column(at), table.columns[column].name, texts)?;
+        }
+    }
+    if i64::try_from(read).ok() != Some(rows) {
+        return Err(Fault::told("holds another number of rows than it says"));
+    }
+    Ok((columns, read))
 }
 
-/// The frame's columns as text, in the table's order.
-fn columns(
-    frame: &DataFrame,
-    names: impl Iterator<Item = Option<String>>,
-    table: &Table,
-    tally: &mut Tally,
-) -> Result<Columns, Fault> {
-    let mut columns = Vec::new();
-    for (name, column) in names.zip(table.columns) {
-        let Some(name) = name else {
-            columns.push(None);
-            continue;
-        };
-        let series =
-            shielded(|| frame.column(&name).map(|found| found.as_materialized_series().clone()))?;
-        let is_id = column.name.ends_with("_id");
-        let cast = match series.dtype() {
-            DataType::String => Ok(series),
-            kind if is_id && kind.is_float() => {
-                let text = format!("{} is stored as a fraction; store ids as text", column.name);
-                return Err(Fault::Told(Rule::W101, text));
-            }
-            kind if is_id && kind.is_integer() => {
-                let text = format!(
-                    "{} is stored as a number, so leading zeros, if it had any, are lost; store ids \
-                     as text",
-                    column.name
-                );
-                tally.whole(Rule::W101, Effect::Noted, text);
-                shielded(|| series.cast(&DataType::String))
-            }
-            DataType::Datetime(_, _) => {
-                shielded(|| series.cast(&DataType::Date)?.cast(&DataType::String))
-            }
-            _ => shielded(|| series.cast(&DataType::String)),
-        }?;
-        let text = shielded(|| cast.str().map(|text| text.rechunk().into_owned()))?;
-        if text.iter().flatten().any(|text| text.len() > FIELD_MAX) {
-            let text = format!("{} has a value longer than {FIELD_MAX} bytes", column.name);
+/// Ids stored as numbers: fractions are refused, whole numbers told.
+fn id_kind(name: &str, field: &Field, tally: &mut Tally) -> Result<(), Fault> {
+    if !name.ends_with("_id") {
+        return Ok(());
+    }
+    let kind = field.data_type();
+    if kind.is_floating() || matches!(kind, DataType::Decimal128(..) | DataType::Decimal256(..)) {
+        let text = format!("{name} is stored as a fraction; store ids as text");
+        return Err(Fault::Told(Rule::W101, text));
+    }
+    if kind.is_integer() {
+        let text = format!(
+            "{name} is stored as a number, so leading zeros, if it had any, are lost; store ids as text"
+        );
+        tally.whole(Rule::W101, Effect::Noted, text);
+    }
+    Ok(())
+}
+
+/// Appends a column's values as text.
+fn append(column: &ArrayRef, name: &str, texts: &mut Texts) -> Result<(), Fault> {
+    let cast = |column: &ArrayRef, to: &DataType| shielded(|| arrow_cast::cast(column, to));
+    let column = match column.data_type() {
+        DataType::Timestamp(
+            TimeUnit::Nanosecond | TimeUnit::Microsecond | TimeUnit::Millisecond | TimeUnit::Second,
+            _,
+        )
+        | DataType::Date64 => cast(column, &DataType::Date32)?,
+        _ => ArrayRef::clone(column),
+    };
+    let text = cast(&column, &DataType::LargeUtf8)?;
+    let text = text.as_any().downcast_ref::<LargeStringArray>().ok_or_else(damaged)?;
+    for value in text {
+        let value = value.unwrap_or("");
+        if value.len() > FIELD_MAX {
+            let text = format!("{name} has a value longer than {FIELD_MAX} bytes");
             return Err(Fault::told(text));
         }
-        columns.push(Some(text));
+        texts.push(value);
     }
-    Ok((columns, frame.height()))
+    Ok(())
+}
+
+fn damaged() -> Fault {
+    Fault::told("is damaged or not what its name says")
+}
+
+/// Runs a decoder on bytes nobody has vouched for: its errors quote cells and it may panic on a
+/// damaged file, so both end as one sentence without a value.
+fn shielded<T>(read: impl FnOnce() -> Result<T, ArrowError>) -> Result<T, Fault> {
+    match catch_unwind(AssertUnwindSafe(read)) {
+        Ok(Ok(read)) => Ok(read),
+        Ok(Err(_)) | Err(_) => Err(damaged()),
+    }
 }

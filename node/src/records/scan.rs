@@ -1,4 +1,4 @@
-//! The shape of a CSV file, checked line by line before polars parses it.
+//! The shape of a CSV file, checked line by line, and then read.
 //!
 //! In: the private copy. Out: its header and number of rows, or one sentence that names the first
 //! bad line. Promise: after a scan every line but the header is exactly one row with as many fields
@@ -32,7 +32,7 @@ pub(crate) struct Shape {
     pub(crate) rows: u64,
 }
 
-/// Why a file is not what polars should see.
+/// Why a file is not read further.
 pub(crate) enum ScanError {
     /// What is wrong, by line number and count.
     Shape(String),
@@ -122,6 +122,38 @@ fn text_of(line: &[u8], number: u64) -> Result<&str, ScanError> {
         return Err(told("has a carriage return inside: line ends are LF or CR LF"));
     }
     str::from_utf8(line).map_err(|_| told("is not UTF-8: export the file as UTF-8"))
+}
+
+/// Reads the rows of a scanned copy, showing each field's place and value, unquoted.
+pub(crate) fn rows(copy: &mut File, mut see: impl FnMut(usize, &str)) -> Result<(), ScanError> {
+    copy.rewind()?;
+    let mut reader = BufReader::with_capacity(1 << 16, &*copy);
+    let (mut line, mut number, mut bare) = (Vec::new(), 0_u64, String::new());
+    while read_line(&mut reader, &mut line)? {
+        number += 1;
+        if number == 1 {
+            continue;
+        }
+        let mut place = 0;
+        fields(text_of(&line, number)?, number, |field| {
+            match field.strip_prefix('"').and_then(|field| field.strip_suffix('"')) {
+                None => see(place, field),
+                Some(quoted) if quoted.contains('"') => {
+                    bare.clear();
+                    quoted.split("\"\"").enumerate().for_each(|(at, part)| {
+                        if at > 0 {
+                            bare.push('"');
+                        }
+                        bare.push_str(part);
+                    });
+                    see(place, &bare);
+                }
+                Some(quoted) => see(place, quoted),
+            }
+            place += 1;
+        })?;
+    }
+    Ok(())
 }
 
 /// Counts a line's fields, showing each to `see` as written.

@@ -1,6 +1,6 @@
 //! A district's folder from outside: what is refused, what is left out, what is counted.
 //!
-//! One binary, because each that links polars is large.
+//! One binary, because each that links the node is large.
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail like the tests do")]
 
 mod folder;
