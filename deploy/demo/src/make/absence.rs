@@ -182,7 +182,8 @@ fn summary(now: &mut Now<'_, '_>, tables: &mut Tables, spell: Spell, days: &Days
     let School { id, .. } = now.school(spell);
     let row = tables.of(Name::AttendanceSummary);
     row.text(now.life.id).year(now.year).text(id).hundredths(expected);
-    row.hundredths(expected - absent);
+    // As CALPADS has it: days of in-school suspension stand beside those attended.
+    row.hundredths(expected - absent - within);
     for part in [excused, absent - out - study - excused, out, study] {
         if parts {
             row.hundredths(part)

@@ -101,7 +101,7 @@ fn outcome(life: &Life<'_>, draw: &mut Draw, calendars: &Calendars, years: Years
 fn met_ag(life: &Life<'_>) -> f64 {
     let odds = (MET_AG / (1.0 - MET_AG)).ln();
     let well = 0.9 * life.ability - 0.6 * life.absence + if life.sed { -0.28 } else { 0.48 };
-    logistic(odds - 0.16 + 1.15 * well)
+    logistic(odds - 0.06 + 1.15 * well)
 }
 
 fn college(

@@ -212,7 +212,8 @@ fn daily_attendance_adds_up_to_the_summary() {
         let mut compared = 0;
         for row in rows(&summary).filter(|row| row[1] == "2024") {
             let (expected, absent) = sums[&(row[0], row[2])];
-            assert_eq!((expected, expected - absent), (hundredths(row[3]), hundredths(row[4])));
+            let attended = hundredths(row[4]) + hundredths(row[9]);
+            assert_eq!((expected, expected - absent), (hundredths(row[3]), attended));
             compared += 1;
         }
         assert_eq!(compared, sums.len());
