@@ -17,6 +17,7 @@ pub(super) const LAST_YEAR: i16 = 2024;
 #[derive(Parser)]
 #[command(
     name = "flashlight-demo make",
+    bin_name = "flashlight-demo make",
     about = "Makes up a California-like network of districts, students and years, as CSV folders"
 )]
 pub(super) struct Args {
