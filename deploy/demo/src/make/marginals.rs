@@ -1,20 +1,20 @@
 //! What the made network is calibrated to: public figures of California, each with its source, and
 //! what no source gave us, marked *ours*.
 //!
-//! Sources. `[susp23]`: CDE, School Dashboard Additional Reports, state level, suspension 2023
-//! (cumulative enrolment 6,019,472 and its groups). `[24-46]`, `[24-49]`, `[23-87]`: CDE news
-//! releases of 10 October 2024, 21 November 2024 and 15 December 2023. `[state-ela]`: mean scale scores
-//! of the state, spring 2023, as in the project's indicator notes. `[bounds]`: level-3 cuts, lowest
+//! Sources. `susp23`: CDE, School Dashboard Additional Reports, state level, suspension 2023
+//! (cumulative enrolment 6,019,472 and its groups). `24-46`, `24-49`, `23-87`: CDE news
+//! releases of 10 October 2024, 21 November 2024 and 15 December 2023. `state-ela`: mean scale scores
+//! of the state, spring 2023, as in the project's indicator notes. `bounds`: level-3 cuts, lowest
 //! and highest obtainable scores of the Smarter Balanced tests, as in `deploy/samples/study.toml`.
 //! *Ours*: chosen by us to look right; not a public figure.
 
 /// Race and ethnicity, as the tables spell it.
 pub(super) const RACES: [&str; 8] =
     ["Hispanic", "AmIndian", "Asian", "PacIsl", "Filipino", "Black", "White", "Multiple"];
-/// Share of each race and ethnicity. `[susp23]`
+/// Share of each race and ethnicity. `susp23`
 pub(super) const RACE_SHARE: [f64; 8] =
     [0.5608, 0.0045, 0.0968, 0.0042, 0.0224, 0.0513, 0.2052, 0.0548];
-/// Suspension rate of each, over that of all students, 3.5 %. `[susp23]`
+/// Suspension rate of each, over that of all students, 3.5 %. `susp23`
 pub(super) const RACE_SUSPENSION: [f64; 8] = [1.08, 2.11, 0.30, 1.40, 0.36, 2.51, 0.82, 0.95];
 /// How each rises with a neighbourhood's poverty, logits per sd. Ours.
 pub(super) const RACE_POVERTY: [f64; 8] = [0.35, 0.10, -0.45, 0.0, -0.15, 0.25, -0.35, -0.15];
@@ -23,32 +23,32 @@ pub(super) const RACE_SED: [f64; 8] = [0.45, 0.4, -0.5, 0.3, -0.4, 0.5, -0.6, -0
 /// Share who enter school as English learners. Ours, scaled to [`EL`].
 pub(super) const RACE_EL: [f64; 8] = [0.44, 0.08, 0.36, 0.20, 0.18, 0.05, 0.10, 0.05];
 
-/// Socioeconomically disadvantaged. `[susp23]`
+/// Socioeconomically disadvantaged. `susp23`
 pub(super) const SED: f64 = 0.630;
-/// English learners. `[susp23]`
+/// English learners. `susp23`
 #[cfg(test)]
 pub(super) const EL: f64 = 0.201;
-/// Students with disabilities. `[susp23]`
+/// Students with disabilities. `susp23`
 pub(super) const SWD: f64 = 0.145;
-/// Homeless. `[susp23]`
+/// Homeless. `susp23`
 pub(super) const HOMELESS: f64 = 0.041;
-/// Foster youth. `[susp23]`
+/// Foster youth. `susp23`
 pub(super) const FOSTER: f64 = 0.0070;
-/// Suspended at least once. `[susp23]`
+/// Suspended at least once. `susp23`
 #[cfg(test)]
 pub(super) const SUSPENDED: f64 = 0.035;
-/// Chronically absent, all grades. `[24-49]`, 2023-24
+/// Chronically absent, all grades. `24-49`, 2023-24
 #[cfg(test)]
 pub(super) const CHRONIC: f64 = 0.204;
-/// Four-year graduates of the cohort. `[24-49]`, class of 2024
+/// Four-year graduates of the cohort. `24-49`, class of 2024
 #[cfg(test)]
 pub(super) const GRADUATED: f64 = 0.864;
 /// Dropouts of the cohort. Ours: about 9 %.
 #[cfg(test)]
 pub(super) const DROPPED: f64 = 0.089;
-/// Graduates who meet the universities' requirements. `[23-87]`, class of 2023
+/// Graduates who meet the universities' requirements. `23-87`, class of 2023
 pub(super) const MET_AG: f64 = 0.504;
-/// At or above the standard in ELA and mathematics. `[24-46]`, spring 2023
+/// At or above the standard in ELA and mathematics. `24-46`, spring 2023
 #[cfg(test)]
 pub(super) const MET: [f64; 2] = [0.467, 0.346];
 /// Correlation of a score with last year's. Ours: usual for such tests.
@@ -59,13 +59,13 @@ pub(super) const UNSCORED: f64 = 0.04;
 /// Completers in college within 12 months. Ours.
 pub(super) const COLLEGE: f64 = 0.62;
 
-/// Suspension rate of disadvantaged students and of others, over that of all. `[susp23]`
+/// Suspension rate of disadvantaged students and of others, over that of all. `susp23`
 pub(super) const SED_SUSPENSION: [f64; 2] = [0.55, 1.29];
-/// The same for students with disabilities; foster youth; homeless. `[susp23]`
+/// The same for students with disabilities; foster youth; homeless. `susp23`
 pub(super) const SWD_SUSPENSION: f64 = 1.69;
-/// Over that of disadvantaged students, 4.5 %. `[susp23]`
+/// Over that of disadvantaged students, 4.5 %. `susp23`
 pub(super) const FOSTER_SUSPENSION: f64 = 3.0;
-/// Over that of disadvantaged students. `[susp23]`
+/// Over that of disadvantaged students. `susp23`
 pub(super) const HOMELESS_SUSPENSION: f64 = 1.44;
 /// Girls and boys. Ours.
 pub(super) const SEX_SUSPENSION: [f64; 3] = [0.62, 1.36, 1.0];
