@@ -20,7 +20,7 @@ pub(super) const RACE_SUSPENSION: [f64; 8] = [1.08, 2.11, 0.30, 1.40, 0.36, 2.51
 pub(super) const RACE_POVERTY: [f64; 8] = [0.35, 0.10, -0.45, 0.0, -0.15, 0.25, -0.35, -0.15];
 /// How likely a student is disadvantaged beside the neighbourhood, logits. Ours.
 pub(super) const RACE_SED: [f64; 8] = [0.45, 0.4, -0.5, 0.3, -0.4, 0.5, -0.6, -0.2];
-/// Share who enter school as English learners. Ours, scaled to [`EL`].
+/// Share who enter school as English learners. Ours, scaled to `EL`.
 pub(super) const RACE_EL: [f64; 8] = [0.44, 0.08, 0.36, 0.20, 0.18, 0.05, 0.10, 0.05];
 
 /// Socioeconomically disadvantaged. `susp23`
@@ -69,7 +69,7 @@ pub(super) const FOSTER_SUSPENSION: f64 = 3.0;
 pub(super) const HOMELESS_SUSPENSION: f64 = 1.44;
 /// Girls and boys. Ours.
 pub(super) const SEX_SUSPENSION: [f64; 3] = [0.62, 1.36, 1.0];
-/// Share suspended in each grade, TK to 12, before the factors above. Ours, to give [`SUSPENDED`].
+/// Share suspended in each grade, TK to 12, before the factors above. Ours, to give `SUSPENDED`.
 pub(super) const GRADE_SUSPENSION: [f64; 14] = [
     0.002, 0.003, 0.009, 0.010, 0.012, 0.020, 0.027, 0.052, 0.078, 0.074, 0.056, 0.046, 0.036,
     0.025,
@@ -86,7 +86,7 @@ pub(super) struct Scale {
     pub(super) bounds: [u32; 2],
     /// Least scores of levels 2, 3 and 4. Level 3 `[bounds]`; the others ours.
     pub(super) cuts: [u32; 3],
-    /// Mean. ELA `[state-ela]`; mathematics ours, to give [`MET`].
+    /// Mean. ELA `[state-ela]`; mathematics ours, to give `MET`.
     pub(super) mean: f64,
     /// Standard deviation. Ours.
     pub(super) sd: f64,
