@@ -41,6 +41,8 @@ pub struct LocalCell {
     /// Exact: Σ in grid units (for distance from standard of the distances), students in the
     /// numerator, or the count.
     pub total: i64,
+    /// What `total` is divided by: students, or answered items.
+    pub den: i64,
     /// A share from 0 to 1, a mean in score points, or the count; `None` over no students.
     pub value: Option<f64>,
 }
@@ -81,8 +83,9 @@ pub fn cells_of(study: &Study, layout: &Layout, words: &[i64]) -> Vec<LocalCell>
 
 fn cell(index: usize, block: &Block, key: &CellKey, words: &[i64], grid: u32) -> LocalCell {
     if let (Encoding::Items, [part, rest, n]) = (block.encoding, words) {
-        let value = (part + rest > 0).then(|| real(*part) / real(part + rest));
-        return LocalCell { block: index, key: *key, n: n.unsigned_abs(), total: *part, value };
+        let (total, den) = (*part, part + rest);
+        let value = (den > 0).then(|| real(total) / real(den));
+        return LocalCell { block: index, key: *key, n: n.unsigned_abs(), total, den, value };
     }
     let (total, n) = match (block.encoding, words) {
         (Encoding::Rate, [part, rest]) => (*part, part + rest),
@@ -95,7 +98,7 @@ fn cell(index: usize, block: &Block, key: &CellKey, words: &[i64], grid: u32) ->
         Encoding::Rate | Encoding::Items => (n > 0).then(|| real(total) / real(n)),
         Encoding::Mean { .. } => (n > 0).then(|| real(total) / real(n) / f64::from(grid)),
     };
-    LocalCell { block: index, key: *key, n: n.unsigned_abs(), total, value }
+    LocalCell { block: index, key: *key, n: n.unsigned_abs(), total, den: n, value }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "one district's sums stay below 2^53")]

@@ -67,6 +67,9 @@ mod value;
 
 use std::{collections::BTreeSet, path::Path};
 
+pub(crate) use self::own_ids::own_ids;
+pub use self::store::LoadError;
+pub(crate) use self::store::{Loaded, load};
 use self::{
     keys::Students,
     read::{Files, Gathered},
@@ -76,9 +79,6 @@ pub use self::{
     read::FilesError,
     report::{Effect, FileReport, Finding, Report, Rule},
 };
-pub use self::store::LoadError;
-pub(crate) use self::own_ids::own_ids;
-pub(crate) use self::store::{Loaded, load};
 pub(crate) use self::{
     model::{
         Action, Answer, Attendance, College, CourseSubject, ElStatus, Elas, Enrollment, FAMILIES,
@@ -105,7 +105,9 @@ pub enum RecordsError {
     #[error(transparent)]
     Files(#[from] FilesError),
     /// Nothing was loaded into the node.
-    #[error("nothing was loaded into this node yet: flashlight-node load FOLDER --dir NODE, or give --data FOLDER")]
+    #[error(
+        "nothing was loaded into this node yet: flashlight-node load FOLDER --dir NODE, or give --data FOLDER"
+    )]
     NotLoaded,
     /// The node's store cannot be read.
     #[error("the node's store cannot be read: load the files again")]
@@ -307,4 +309,3 @@ impl Source {
         }
     }
 }
-

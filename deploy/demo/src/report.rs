@@ -213,7 +213,14 @@ pub(crate) fn title(indicator: Indicator) -> String {
         Indicator::Mean(of) => format!("{} mean", subject(of)),
         Indicator::Dfs(of) => format!("{} from std", subject(of)),
         Indicator::Met(of) => format!("{} met", subject(of)),
+        Indicator::Participation(of) => format!("{} tested", subject(of)),
         Indicator::ChronicAbsenteeism => "chronic absence".to_owned(),
+        Indicator::Graduation4 => "graduated in 4".to_owned(),
+        Indicator::Graduation5 => "graduated in 5".to_owned(),
+        Indicator::HsReadiness => "ready for HS".to_owned(),
+        Indicator::AgCompletion => "A-G completed".to_owned(),
+        // The others' names say it.
+        other => other.as_str().replace('_', " "),
     }
 }
 
@@ -252,11 +259,9 @@ fn private(cell: &Cell) -> String {
     let reach = (high - value).max(value - low);
     let (value, reach, unit) = match cell.indicator {
         Indicator::Students => (format!("{value:.0}"), format!("{reach:.0}"), "  "),
-        Indicator::Met(_) | Indicator::ChronicAbsenteeism => {
-            (format!("{:.1}", 100.0 * value), format!("{:.1}", 100.0 * reach), " %")
-        }
         Indicator::Dfs(_) => (format!("{value:+.1}"), format!("{reach:.1}"), "  "),
         Indicator::Mean(_) => (format!("{value:.1}"), format!("{reach:.1}"), "  "),
+        _ => (format!("{:.1}", 100.0 * value), format!("{:.1}", 100.0 * reach), " %"),
     };
     let mark = if noise_dominated { "~" } else { " " };
     format!("{value:>6} ± {reach:>4}{unit}{mark}")
@@ -273,11 +278,9 @@ fn ours(cell: &Cell, own: &LocalCell, min_n: u32) -> String {
 fn shown(cell: &Cell, value: f64) -> String {
     match (cell.outcome, cell.indicator) {
         (Outcome::Count { .. }, _) | (_, Indicator::Students) => format!("{value:.0}"),
-        (_, Indicator::Met(_) | Indicator::ChronicAbsenteeism) => {
-            format!("{:.1} %", 100.0 * value)
-        }
         (_, Indicator::Dfs(_)) => format!("{value:+.1}"),
-        _ => format!("{value:.1}"),
+        (_, Indicator::Mean(_)) => format!("{value:.1}"),
+        _ => format!("{:.1} %", 100.0 * value),
     }
 }
 

@@ -32,7 +32,11 @@ pub(super) fn prior_score(mut row: Row<'_>, names: &mut Names) -> Option<Kept> {
 }
 
 /// A row of `interventions` without a fault; `names_of`: the interventions so far.
-pub(super) fn intervention(mut row: Row<'_>, names: &mut Names, names_of: &mut Ids) -> Option<Kept> {
+pub(super) fn intervention(
+    mut row: Row<'_>,
+    names: &mut Names,
+    names_of: &mut Ids,
+) -> Option<Kept> {
     row.student(INTERVENTIONS.place("student_id"), &mut names.students);
     row.id(INTERVENTIONS.place("intervention"), names_of);
     row.required(INTERVENTIONS.place("start_date"), value::date);

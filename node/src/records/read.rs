@@ -15,12 +15,11 @@ use flashlight_proto::canonical::Digest;
 use ring::digest;
 
 use super::{
-    FileReport, Records, RecordsError, Report, assessments, attendance, checked, cohorts,
+    FileReport, Records, RecordsError, Report, assessments, attendance, checked,
     checked::Kept,
-    course_grades,
+    cohorts, course_grades,
     daily::Book,
-    daily_sums,
-    discipline, enrollments,
+    daily_sums, discipline, enrollments,
     frame::{self, Broken, Opened},
     keys::Students,
     mapping::Mapping,
@@ -221,7 +220,10 @@ pub(crate) fn gather(
         return Err(RecordsError::Refused(Box::new(reading.report)));
     }
     let (mut records, mut book) = (records.ok_or(RecordsError::Missing)?, book);
-    records.number(std::mem::replace(&mut reading.names, Names::new(Students::stored())), book.as_mut());
+    records.number(
+        std::mem::replace(&mut reading.names, Names::new(Students::stored())),
+        book.as_mut(),
+    );
     let Reading { report, inputs, kept, .. } = reading;
     Ok(Gathered { records, book, report, inputs, kept })
 }
@@ -249,8 +251,8 @@ impl Reading {
         let listed = self.schools();
         let (flags, has_flags) = self.flags();
         let flags_of = enrollments::by_student(&flags);
-        let rows = self
-            .all_files(|reading| reading.enrollments(&flags_of, has_flags, listed.as_deref()));
+        let rows =
+            self.all_files(|reading| reading.enrollments(&flags_of, has_flags, listed.as_deref()));
         let Some(rows) = rows else { return (self.rest(None), None) };
         self.enrolled = Enrolled::of(&rows);
         self.orphan_flags(&flags);
@@ -309,7 +311,8 @@ impl Reading {
             |row, names| checked::intervention(row, names, &mut kinds),
             |rows, _, _| rows,
         );
-        for (table, rows) in [(&tables::PRIOR_SCORES, priors), (&tables::INTERVENTIONS, interventions)]
+        for (table, rows) in
+            [(&tables::PRIOR_SCORES, priors), (&tables::INTERVENTIONS, interventions)]
         {
             self.kept.extend(rows.map(|rows| (table.name, rows)));
         }

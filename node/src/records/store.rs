@@ -227,7 +227,8 @@ impl Open {
             if table.name == tables::DAILY.name {
                 // Days are summed for the years asked alone; nobody looks back at them.
                 let summed = names.is_none_or(|names| names.contains(tables::ATTENDANCE.name));
-                let is_exact = year.is_some_and(|year| years.is_none_or(|years| years.contains(&year)));
+                let is_exact =
+                    year.is_some_and(|year| years.is_none_or(|years| years.contains(&year)));
                 daily.extend(year.filter(|_| summed && is_exact).map(|year| (year, path)));
             } else if is_asked(table) && is_near {
                 files.push((table, path));

@@ -29,11 +29,18 @@ fn noisy(value: f64, low: f64, high: f64, noise_dominated: bool) -> Outcome {
 }
 
 fn own(n: u64, value: Option<f64>) -> LocalCell {
-    LocalCell { block: 0, key: CellKey { level: None, grade: None, group: 0 }, n, total: 0, value }
+    LocalCell {
+        block: 0,
+        key: CellKey { level: None, grade: None, group: 0 },
+        n,
+        total: 0,
+        den: 0,
+        value,
+    }
 }
 
 fn answer(n: u64, value: f64) -> Answer {
-    Answer { n, total: 0, value: Some(value) }
+    Answer { n, total: 0, den: 0, value: Some(value) }
 }
 
 /// All students, girls and boys: a mean and a share of the same subject.

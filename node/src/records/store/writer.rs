@@ -12,11 +12,7 @@ use parquet::{
     file::{metadata::KeyValue, properties::WriterProperties},
 };
 
-use super::{
-    LoadError,
-    manifest::Loaded,
-    file_name,
-};
+use super::{LoadError, file_name, manifest::Loaded};
 use crate::progress::Progress;
 use crate::records::{
     checked::Kept,
@@ -72,7 +68,8 @@ impl TableWriter<'_> {
             (0..self.table.columns.len()).filter(|column| opened.has(*column)).collect();
         let is_export = opened.is_export();
         let mut years: BTreeMap<Option<i16>, Part> = BTreeMap::new();
-        let mut progress = Progress::new(&format!("writing {}", self.table.name), kept.len() as u64);
+        let mut progress =
+            Progress::new(&format!("writing {}", self.table.name), kept.len() as u64);
         let (mut left, students) = (kept, self.students);
         let (mut failed, mut tally) = (None, Tally::default());
         let read = opened.each(&mut tally, |frame, _| {
@@ -89,7 +86,8 @@ impl TableWriter<'_> {
                         std::collections::btree_map::Entry::Vacant(entry) => {
                             let name = file_name(self.table.name, first.year);
                             let path = next.replace(&name)?;
-                            entry.insert(Part::create(&path, name, self.table, &columns, is_export)?)
+                            entry
+                                .insert(Part::create(&path, name, self.table, &columns, is_export)?)
                         }
                     };
                     part.row(frame, at, first.row, &columns, students)?;
