@@ -67,6 +67,7 @@ mod value;
 
 use std::path::Path;
 
+pub(crate) use self::own_ids::own_ids;
 use self::{
     keys::Students,
     read::{Files, Gathered},
@@ -76,14 +77,18 @@ pub use self::{
     read::FilesError,
     report::{Effect, FileReport, Finding, Report, Rule},
 };
-pub(crate) use self::own_ids::own_ids;
 pub(crate) use self::{
     model::{
         Action, Answer, Attendance, College, CourseSubject, ElStatus, Elas, Enrollment, FAMILIES,
-        Graduation, Key, Mark, Outcome, Pupil, Sanction, SchoolNumber, Score, Status,
+        Graduation, Mark, Outcome, Pupil, Sanction, SchoolNumber, Score, Status,
     },
     report::{Fault, MOST_PERCENT_ORPHANS, Tally},
-    value::{Day, Decimal, OnGrid},
+    value::Day,
+};
+#[cfg(test)]
+pub(crate) use self::{
+    model::{Key, OTHER_MARK},
+    value::Decimal,
 };
 
 /// Why a folder gave no records.
@@ -280,4 +285,3 @@ impl Source {
         }
     }
 }
-
