@@ -80,10 +80,10 @@ fn groups(rows: &[Enrollment]) -> Groups {
     let mut groups: [u8; FAMILIES] = unknown();
     for family in Family::ALL {
         let at = family.index();
-        let supplied = rows.iter().filter(|row| row.groups[at].is_some());
+        let mut supplied = rows.iter().filter(|row| row.groups[at].is_some());
         let last = supplied.clone().max_by_key(|row| (row.year, row.entry));
         let is_ever = !matches!(family, Family::Sex | Family::RaceEthnicity);
-        let ever = supplied.filter(|row| is_ever && row.groups[at] == Some(0)).next();
+        let ever = supplied.find(|row| is_ever && row.groups[at] == Some(0));
         if let Some(group) = ever.or(last).and_then(|row| row.groups[at]) {
             groups[at] = group;
         }

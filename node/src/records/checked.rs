@@ -11,32 +11,45 @@ use super::{
     value::{self, CODE, Decimal},
 };
 
+/// A row that stands, for the store.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Kept {
+    /// Its number in its file.
+    pub(crate) row: u32,
+    /// Its school year; `None` in tables that are kept whole.
+    pub(crate) year: Option<i16>,
+}
+
 /// A row of `prior_scores` without a fault.
-pub(super) fn prior_score(mut row: Row<'_>, names: &mut Names) -> Option<()> {
+pub(super) fn prior_score(mut row: Row<'_>, names: &mut Names) -> Option<Kept> {
     row.student(PRIOR_SCORES.place("student_id"), &mut names.students);
     let subject = |text: &str| text.parse::<Subject>().map_err(|_| &CODE);
     row.required(PRIOR_SCORES.place("subject"), subject);
-    row.required(PRIOR_SCORES.place("as_of_year"), value::year);
+    let year = row.required(PRIOR_SCORES.place("as_of_year"), value::year);
     row.required(PRIOR_SCORES.place("years_back"), |text| value::whole(text, 1, 3));
     row.required(PRIOR_SCORES.place("score"), Decimal::parse);
-    row.stands().then_some(())
+    row.stands().then_some(Kept { row: row.place(), year: Some(year?) })
 }
 
 /// A row of `interventions` without a fault; `names_of`: the interventions so far.
-pub(super) fn intervention(mut row: Row<'_>, names: &mut Names, names_of: &mut Ids) -> Option<()> {
+pub(super) fn intervention(
+    mut row: Row<'_>,
+    names: &mut Names,
+    names_of: &mut Ids,
+) -> Option<Kept> {
     row.student(INTERVENTIONS.place("student_id"), &mut names.students);
     row.id(INTERVENTIONS.place("intervention"), names_of);
     row.required(INTERVENTIONS.place("start_date"), value::date);
     row.optional(INTERVENTIONS.place("end_date"), value::date);
     row.optional(INTERVENTIONS.place("hours"), Decimal::parse);
-    row.stands().then_some(())
+    row.stands().then_some(Kept { row: row.place(), year: None })
 }
 
-/// A row of `schools` without a fault: the school's number.
-pub(super) fn school(mut row: Row<'_>, names: &mut Names) -> Option<u32> {
+/// A row of `schools` without a fault, and the school's number.
+pub(super) fn school(mut row: Row<'_>, names: &mut Names) -> Option<(u32, Kept)> {
     let school = row.id(SCHOOLS.place("school_id"), &mut names.schools);
     row.optional(SCHOOLS.place("school_year"), value::year);
     row.optional(SCHOOLS.place("instructional_days"), |text| value::whole(text, 1, 366));
     row.stands().then_some(())?;
-    school
+    Some((school?, Kept { row: row.place(), year: None }))
 }

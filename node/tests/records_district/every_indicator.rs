@@ -78,10 +78,7 @@ impl District {
     }
 
     fn records(folder: &Path) -> Records {
-        match Records::read(folder) {
-            Ok((records, _)) => records,
-            Err(error) => panic!("{error}"),
-        }
+        Records::read(folder).unwrap().0
     }
 
     /// Every indicator by every break-down.
@@ -102,11 +99,8 @@ impl District {
     /// The network's cells, by indicator, preset, year and scope.
     fn network(&self, accept_responses: bool) -> BTreeMap<String, Found> {
         let whose = Whose { district: Some(&self.ours), accept_responses };
-        let counted = aggregate(&self.whole, &self.study, &self.schools, &self.layout, whose);
-        let words = match counted {
-            Ok((words, _)) => words,
-            Err(error) => panic!("{error}"),
-        };
+        let (words, _) =
+            aggregate(&self.whole, &self.study, &self.schools, &self.layout, whose).unwrap();
         let mut found = BTreeMap::new();
         for cell in cells_of(&self.study, &self.layout, &words) {
             let block = &self.layout.blocks()[cell.block];

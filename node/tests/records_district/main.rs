@@ -5,6 +5,7 @@
 
 mod every_indicator;
 mod folder;
+mod grand_bend;
 mod hand_counted;
 mod network;
 mod parquet;
