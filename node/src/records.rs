@@ -82,10 +82,15 @@ pub use self::{
 pub(crate) use self::{
     model::{
         Action, Answer, Attendance, College, CourseSubject, ElStatus, Elas, Enrollment, FAMILIES,
-        Graduation, Key, Mark, Outcome, Pupil, Sanction, SchoolNumber, Score, Status,
+        Graduation, Mark, Outcome, Pupil, Sanction, SchoolNumber, Score, Status,
     },
     report::{Fault, MOST_PERCENT_ORPHANS, Tally},
-    value::{Day, Decimal, OnGrid},
+    value::Day,
+};
+#[cfg(test)]
+pub(crate) use self::{
+    model::{Key, OTHER_MARK},
+    value::Decimal,
 };
 
 /// Why a folder gave no records.
