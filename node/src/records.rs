@@ -39,26 +39,44 @@
 mod assessments;
 mod attendance;
 mod calendar;
+mod checked;
+mod cohorts;
 mod copy;
+mod course_grades;
+mod crosswalk;
+mod daily;
+#[allow(dead_code, reason = "read by the store")]
+mod daily_sums;
+mod discipline;
 mod enrollments;
 mod frame;
 mod keys;
+mod mapping;
 mod model;
+mod numbering;
+mod own_ids;
 mod pupils;
+mod read;
 mod report;
 mod rows;
 mod scan;
+pub(crate) mod secret;
+mod survey;
 mod tables;
 mod value;
 
-use std::{collections::HashMap, path::Path};
+use std::path::Path;
 
-pub use self::report::{Effect, FileReport, Finding, Report, Rule};
 use self::{
-    frame::{Found, Frame},
     keys::Students,
-    tables::{ASSESSMENTS, ATTENDANCE, ENROLLMENTS, Table},
+    read::{Files, Gathered},
 };
+pub use self::{
+    mapping::MappingError,
+    read::FilesError,
+    report::{Effect, FileReport, Finding, Report, Rule},
+};
+pub(crate) use self::own_ids::own_ids;
 pub(crate) use self::{
     model::{
         Action, Answer, Attendance, College, CourseSubject, ElStatus, Elas, Enrollment, FAMILIES,
@@ -81,6 +99,9 @@ pub enum RecordsError {
     /// Two students' ids gave one pseudonym.
     #[error("two student ids came to one pseudonym, which chance all but rules out; read again")]
     Collision,
+    /// The files cannot be told apart, or their mapping cannot be used.
+    #[error(transparent)]
+    Files(#[from] FilesError),
     /// The system gave no randomness.
     #[error("the operating system gave no randomness for the pseudonyms")]
     NoSecret,
@@ -94,6 +115,7 @@ impl RecordsError {
             Self::Missing => "records_missing",
             Self::Refused(_) => "records_refused",
             Self::Collision => "records_collision",
+            Self::Files(_) => "records_files",
             Self::NoSecret => "records_no_secret",
         }
     }
@@ -102,7 +124,7 @@ impl RecordsError {
     #[must_use]
     pub fn report(&self) -> Option<&Report> {
         match self {
-            Self::Missing | Self::Collision | Self::NoSecret => None,
+            Self::Missing | Self::Collision | Self::Files(_) | Self::NoSecret => None,
             Self::Refused(report) => Some(report),
         }
     }
@@ -135,31 +157,16 @@ impl Records {
     /// [`RecordsError`] when there are no enrolments or a file is refused; all files are read
     /// before it is told.
     pub fn read(folder: &Path) -> Result<(Self, Report), RecordsError> {
-        let mut reading = Reading::default();
-        let mut students = Students::passing().map_err(|_| RecordsError::NoSecret)?;
-        let (mut schools, mut tests) = Default::default();
-        let enrollments = reading.table(folder, &ENROLLMENTS, |frame, tally| {
-            enrollments::read(frame, tally, &mut students, &mut schools)
-        });
-        let enrolled = enrollments.as_deref().map(Enrolled::new);
-        let attendance = reading.table(folder, &ATTENDANCE, |frame, tally| {
-            let rows = attendance::read(frame, tally, &mut students, &mut schools);
-            orphans(rows, enrolled.as_ref(), |row| (row.year, row.student, row.row), tally)
-        });
-        let scores = reading.table(folder, &ASSESSMENTS, |frame, tally| {
-            let rows = assessments::read(frame, tally, &mut students, &mut tests);
-            orphans(rows, enrolled.as_ref(), |row| (row.year, row.student, row.row), tally)
-        });
-        if students.collided() {
-            return Err(RecordsError::Collision);
+        let students = Students::passing().map_err(|_| RecordsError::NoSecret)?;
+        let Gathered { mut records, book, mut report, .. } =
+            read::gather(Files::of_folder(folder)?, students, false)?;
+        if let Some(book) = book {
+            let summed = records.add_daily(&book.years(), book.sums());
+            let mut tally = Tally::of(tables::DAILY.name);
+            numbering::tell_summed(&summed, &mut tally);
+            report.add(tables::DAILY.name, tally);
         }
-        if reading.report.is_refused() {
-            return Err(RecordsError::Refused(Box::new(reading.report)));
-        }
-        let enrollments = enrollments.ok_or(RecordsError::Missing)?;
-        let (schools, tests) = (schools.into_names(), tests.into_names());
-        let records = Self { enrollments, attendance, scores, schools, tests, ..Self::default() };
-        Ok((records, reading.report))
+        Ok((records, report))
     }
 
     /// Whether there is such a table.
@@ -201,6 +208,11 @@ impl Records {
     /// respondent of a survey.
     pub(crate) fn pupils(&self) -> impl Iterator<Item = Pupil<'_>> {
         pupils::Pupils::of(self)
+    }
+
+    /// The records loaded into the node whose folder is `dir`.
+    pub(crate) fn loaded(_dir: &Path) -> Result<Self, RecordsError> {
+        Err(RecordsError::Missing)
     }
 
     /// As [`Self::pupils`], in two parts of about one size, the first before the second by key.
@@ -269,71 +281,3 @@ impl Source {
     }
 }
 
-/// Files read so far.
-#[derive(Default)]
-struct Reading {
-    report: Report,
-}
-
-impl Reading {
-    /// Reads one table's file, if there is one; what is wrong goes to the report.
-    fn table<R>(
-        &mut self,
-        folder: &Path,
-        table: &Table,
-        rows_of: impl FnOnce(&Frame, &mut Tally) -> Vec<R>,
-    ) -> Option<Vec<R>> {
-        let (frame, mut tally) = match frame::read(folder, table) {
-            Found::Missing => return None,
-            Found::Refused(report) => {
-                self.report.files.push(report);
-                return None;
-            }
-            Found::Read(frame, tally) => (frame, tally),
-        };
-        let rows = rows_of(&frame, &mut tally);
-        let rows_read = frame.rows as u64;
-        let findings = tally.findings(rows_read);
-        let rows_kept = rows.len() as u64;
-        self.report.files.push(FileReport { file: frame.file, rows_read, rows_kept, findings });
-        Some(rows)
-    }
-}
-
-/// Who is enrolled in which year.
-struct Enrolled(HashMap<i16, Vec<Key>>);
-
-impl Enrolled {
-    fn new(rows: &[Enrollment]) -> Self {
-        let mut years: HashMap<i16, Vec<Key>> = HashMap::new();
-        // The rows come by student, so each list is sorted.
-        rows.iter().for_each(|row| years.entry(row.year).or_default().push(row.student));
-        Self(years)
-    }
-}
-
-/// Leaves out the rows of students who are not enrolled in that year (E010). Years without any
-/// enrolment are kept: a study that asks for them is refused by E009.
-fn orphans<R>(
-    rows: Vec<R>,
-    enrolled: Option<&Enrolled>,
-    key: impl Fn(&R) -> (i16, Key, u32),
-    tally: &mut Tally,
-) -> Vec<R> {
-    const ORPHAN: Fault = Fault {
-        rule: Rule::E010,
-        problem: "has no enrolment in that school year",
-        hint: "",
-        most_percent: Some(MOST_PERCENT_ORPHANS),
-    };
-    let Some(Enrolled(years)) = enrolled else { return rows };
-    let is_known = |row: &R| {
-        let (year, student, _) = key(row);
-        years.get(&year).is_none_or(|students| students.binary_search(&student).is_ok())
-    };
-    let (kept, lost): (Vec<_>, Vec<_>) = rows.into_iter().partition(is_known);
-    let mut lost: Vec<_> = lost.iter().map(|row| key(row).2).collect();
-    lost.sort_unstable();
-    lost.into_iter().for_each(|row| tally.row(&ORPHAN, "student_id", row.into()));
-    kept
-}

@@ -27,6 +27,8 @@ mod hs_readiness;
 mod notes;
 mod participation;
 mod place;
+#[cfg(test)]
+mod properties;
 mod schools;
 mod student;
 mod students;
@@ -35,6 +37,7 @@ mod survey_response;
 mod suspension;
 #[cfg(test)]
 mod tests;
+mod words;
 
 use std::collections::BTreeMap;
 
@@ -43,6 +46,7 @@ use flashlight_proto::{
     study::{DEFAULT_EL_YEARS, ScoreRange, Study, TableSpec},
 };
 
+pub use self::words::{catalogue, title_of, words_of};
 pub(crate) use self::{
     definition::Definition,
     notes::Notes,

@@ -173,7 +173,7 @@ pub(super) fn scale(encoding: Encoding, grid: u32) -> String {
 }
 
 /// The day of a time, UTC, as `2026-11-23`. `time_ms`: since 1970.
-pub(super) fn day(time_ms: u64) -> String {
+pub(crate) fn day(time_ms: u64) -> String {
     let mut text = utc(time_ms);
     text.truncate("2026-11-23".len());
     text

@@ -46,6 +46,8 @@ pub enum Rule {
     W105,
     /// Students without a score, or scores not used.
     W106,
+    /// Names and codes of an Ed-Fi export, read as ours.
+    W109,
     /// Names or birth dates in the file.
     W110,
 }
@@ -118,6 +120,17 @@ impl Report {
         });
         let study = self.study.iter().map(|finding| (None, finding));
         files.chain(study).filter(|(_, finding)| finding.effect == Effect::Refused)
+    }
+
+    /// Adds findings to those of a table's file.
+    pub(crate) fn add(&mut self, table: &str, tally: Tally) {
+        let is_of = |file: &&mut FileReport| {
+            file.file.strip_prefix(table).is_some_and(|rest| rest.starts_with('.'))
+        };
+        if let Some(file) = self.files.iter_mut().find(is_of) {
+            file.findings.extend(tally.findings(file.rows_read));
+            file.findings.sort_by_key(|finding| (finding.effect, finding.rule));
+        }
     }
 
     /// Whether anything was refused.
@@ -199,11 +212,17 @@ struct Count {
 /// Faults on their way into a [`FileReport`].
 #[derive(Default)]
 pub(crate) struct Tally {
+    table: &'static str,
     counts: BTreeMap<(Rule, &'static str, &'static str), Count>,
     whole: Vec<Finding>,
 }
 
 impl Tally {
+    /// Of a table.
+    pub(crate) fn of(table: &'static str) -> Self {
+        Self { table, ..Self::default() }
+    }
+
     /// Counts one row's fault in `column`.
     pub(crate) fn row(&mut self, fault: &'static Fault, column: &'static str, row: u64) {
         let count = self.counts.entry((fault.rule, column, fault.problem)).or_default();
@@ -244,7 +263,7 @@ impl Tally {
                 Some(most) if count.rows * 100 > most * rows => Effect::Refused,
                 Some(_) => Effect::LeftOut,
             };
-            let message = sentence(column, problem, &count, effect);
+            let message = sentence(self.table, column, problem, &count, effect);
             Finding { rule, effect, rows: count.rows, first_rows: count.first, message }
         });
         let mut findings: Vec<_> = self.whole.into_iter().chain(told).collect();
@@ -253,7 +272,7 @@ impl Tally {
     }
 }
 
-fn sentence(column: &str, problem: &str, count: &Count, effect: Effect) -> String {
+fn sentence(table: &str, column: &str, problem: &str, count: &Count, effect: Effect) -> String {
     let shown: Vec<_> = count.first.iter().map(u64::to_string).collect();
     let more = if count.rows > shown.len() as u64 { ", …" } else { "" };
     let (noun, rest) = if count.rows == 1 { ("row", "it is") } else { ("rows", "they are") };
@@ -268,7 +287,7 @@ fn sentence(column: &str, problem: &str, count: &Count, effect: Effect) -> Strin
     }
     if !count.hint.is_empty() {
         text.push_str(". ");
-        text.push_str(count.hint);
+        text.push_str(&count.hint.replace("{table}", table).replace("{column}", column));
     }
     text
 }
