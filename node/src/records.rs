@@ -67,6 +67,7 @@ mod value;
 
 use std::path::Path;
 
+pub(crate) use self::own_ids::own_ids;
 use self::{
     keys::Students,
     read::{Files, Gathered},
@@ -76,7 +77,6 @@ pub use self::{
     read::FilesError,
     report::{Effect, FileReport, Finding, Report, Rule},
 };
-pub(crate) use self::own_ids::own_ids;
 pub(crate) use self::{
     model::{
         Action, Answer, Attendance, College, CourseSubject, ElStatus, Elas, Enrollment, FAMILIES,
@@ -280,4 +280,3 @@ impl Source {
         }
     }
 }
-

@@ -80,10 +80,7 @@ impl Where {
 }
 
 /// The study's side of a query.
-fn against<'a>(
-    rules: Option<&'a Rules>,
-    district: Option<&'a DistrictId>,
-) -> Option<Against<'a>> {
+fn against<'a>(rules: Option<&'a Rules>, district: Option<&'a DistrictId>) -> Option<Against<'a>> {
     rules.map(|(study, schools)| Against { study, schools, district })
 }
 
@@ -99,8 +96,9 @@ fn years(records: &Records, named: &[String]) -> anyhow::Result<Vec<i16>> {
     }
     let mut years = Vec::new();
     for name in named {
-        let year: i16 =
-            name.parse().with_context(|| format!("--year {name}: write a year, as {latest}, or all"))?;
+        let year: i16 = name
+            .parse()
+            .with_context(|| format!("--year {name}: write a year, as {latest}, or all"))?;
         let shown = known.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
         ensure!(known.contains(&year), "--year {year}: there are enrolments of {shown}");
         years.push(year);
@@ -154,7 +152,9 @@ fn breaks(named: &[String], schools: &[String]) -> anyhow::Result<Breaks> {
                 let families: Vec<_> = Family::ALL.iter().map(|one| one.as_str()).collect();
                 let families = families.join(", ");
                 let Ok(family) = family.parse::<Family>() else {
-                    bail!("--by {family}: write school, level, grade, families, or one of {families}")
+                    bail!(
+                        "--by {family}: write school, level, grade, families, or one of {families}"
+                    )
                 };
                 breaks.by.push(By::Family);
                 breaks.families.push(family);
@@ -189,7 +189,8 @@ pub(crate) fn show(args: &LocalArgs) -> anyhow::Result<ExitCode> {
             // Of everything, what cannot be computed would bury what can.
             && !(all && row.missing.is_some())
     };
-    let missing = results.rows.iter().filter(|row| row.missing.is_some() && row.scope == Scope::District);
+    let missing =
+        results.rows.iter().filter(|row| row.missing.is_some() && row.scope == Scope::District);
     let missing: std::collections::BTreeSet<_> = missing.map(|row| row.indicator).collect();
     results.rows.retain(shown);
     if let Some(unknown) = args.schools.iter().find(|id| {
@@ -212,7 +213,12 @@ pub(crate) fn show(args: &LocalArgs) -> anyhow::Result<ExitCode> {
 }
 
 /// Where a row is, in a few words: `0101, grade 03, el yes`.
-fn label(scope: &Scope, level: Option<Level>, grade: Option<Grade>, group: Option<(Family, &str)>) -> String {
+fn label(
+    scope: &Scope,
+    level: Option<Level>,
+    grade: Option<Grade>,
+    group: Option<(Family, &str)>,
+) -> String {
     let mut parts = vec![match scope {
         Scope::District => "district".to_owned(),
         Scope::School(id) => format!("school {id}"),

@@ -26,7 +26,8 @@ pub(crate) fn own_ids(
     secret: &[u8; SECRET],
     wanted: &BTreeSet<u64>,
 ) -> Result<HashMap<u64, String>, RecordsError> {
-    let paths = ["csv", "parquet"].map(|ending| folder.join(format!("{}.{ending}", ENROLLMENTS.name)));
+    let paths =
+        ["csv", "parquet"].map(|ending| folder.join(format!("{}.{ending}", ENROLLMENTS.name)));
     let path = paths.into_iter().find(|path| path.is_file()).ok_or(RecordsError::Missing)?;
     let mapping = Mapping::of(folder).map_err(super::FilesError::from)?;
     let (mut students, mut found) = (Students::under(secret), HashMap::new());

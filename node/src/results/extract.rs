@@ -14,8 +14,8 @@ use flashlight_store::files::write_private;
 use super::journal::{self, Extracted};
 use super::{Where, against, indicator, is_free, label, title, years};
 use crate::cli::{note, say};
-use crate::preview::day;
 use crate::local::{Behind, CellAsked, LocalQuery, Scope, records_behind};
+use crate::preview::day;
 use crate::records::secret;
 use crate::round::now_ms;
 
@@ -94,7 +94,9 @@ pub(crate) fn extract(args: &ExtractArgs) -> anyhow::Result<ExitCode> {
     say(&format!("{}: {} students behind {question}", out.display(), behind.len()))?;
     note("noted in this node's journal of extracts; the file stays in the district");
     if own.is_none() {
-        note("hint: students are shown by pseudonym; --ids FOLDER puts the ids of your own files there");
+        note(
+            "hint: students are shown by pseudonym; --ids FOLDER puts the ids of your own files there",
+        );
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -108,7 +110,10 @@ fn list(dir: &Path) -> anyhow::Result<ExitCode> {
         let Extracted { question, students, with_ids, sha256 } = one.entry;
         let ids = if with_ids { "own ids" } else { "pseudonyms" };
         let day = day(one.time_ms);
-        say(&format!("{:>4}  {day}  {question}: {students} students, {ids}, SHA-256 {sha256}", one.seq))?;
+        say(&format!(
+            "{:>4}  {day}  {question}: {students} students, {ids}, SHA-256 {sha256}",
+            one.seq
+        ))?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -146,10 +151,9 @@ fn csv(behind: &[Behind], own: Option<&HashMap<u64, String>>) -> String {
         families.join(",")
     );
     for one in behind {
-        let student = own.and_then(|own| own.get(&one.key)).map_or_else(
-            || format!("{:016x}", one.key),
-            |id| quoted(id),
-        );
+        let student = own
+            .and_then(|own| own.get(&one.key))
+            .map_or_else(|| format!("{:016x}", one.key), |id| quoted(id));
         let rows: Vec<_> =
             one.rows.iter().map(|(table, row)| format!("{}:{row}", table.name())).collect();
         // Writing to a string cannot fail.
@@ -171,7 +175,8 @@ fn csv(behind: &[Behind], own: Option<&HashMap<u64, String>>) -> String {
 
 /// A field as CSV takes it, and as no spreadsheet takes it for a formula.
 fn quoted(text: &str) -> String {
-    let guarded = if text.starts_with(['=', '+', '-', '@']) { format!("'{text}") } else { text.to_owned() };
+    let guarded =
+        if text.starts_with(['=', '+', '-', '@']) { format!("'{text}") } else { text.to_owned() };
     if guarded.contains([',', '"', '\n', '\r']) {
         format!("\"{}\"", guarded.replace('"', "\"\""))
     } else {
