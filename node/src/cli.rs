@@ -23,7 +23,7 @@ use flashlight_store::files::read_limited;
 use flashlight_store::pause::Pause;
 use zeroize::Zeroizing;
 
-use crate::aggregate::aggregate;
+use crate::aggregate::{Whose, aggregate};
 use crate::check::{Against, check};
 use crate::consent::Policy;
 use crate::enroll::{EnrollError, Membership, enroll};
@@ -373,7 +373,7 @@ fn serve(dir: &Path, data: PathBuf, pause_at: Option<String>) -> anyhow::Result<
 /// This district's words: the files are read afresh for every run. What is wrong with them is told here
 /// and not to the hub: the sentences hold counts and row numbers.
 fn contribute(data: &Path, question: Question<'_>) -> Result<Words, Refusal> {
-    let Question { study, schools, layout, district, .. } = question;
+    let Question { study, schools, layout, district, accept_responses } = question;
     let keep = |code: &'static str, error: &dyn std::fmt::Display| {
         note(&format!("the files cannot answer study {}: {error} ({code})", study.hash()));
         let folder = data.display();
@@ -381,7 +381,8 @@ fn contribute(data: &Path, question: Question<'_>) -> Result<Words, Refusal> {
         Refusal::new(code, "this district's files cannot answer the study; its own log says why")
     };
     let (records, _) = Records::read(data).map_err(|error| keep(error.code(), &error))?;
-    let (words, _) = aggregate(&records, study, schools, layout, district)
+    let whose = Whose { district: Some(district), accept_responses };
+    let (words, _) = aggregate(&records, study, schools, layout, whose)
         .map_err(|error| keep(error.code(), &error))?;
     Ok(words)
 }

@@ -31,10 +31,10 @@ const ALPHA: f64 = 1e-6;
 pub(crate) struct Answer {
     /// Students.
     pub(crate) n: u64,
-    /// Σ in grid units, students in the numerator, or the count.
+    /// Σ in grid units, students in the numerator, favourable items, or the count.
     pub(crate) total: i64,
-    /// What it is divided by: students, or answered items.
-    pub(crate) den: i64,
+    /// Answered items of a share of items; else `n`.
+    pub(crate) den: u64,
     /// Students, a share from 0 to 1, or points; `None` over no students.
     pub(crate) value: Option<f64>,
 }
@@ -127,12 +127,9 @@ pub(crate) fn pooled(inputs: &Inputs, survivors: &[String]) -> anyhow::Result<Ve
     let Inputs { study, schools, layout, .. } = inputs;
     let sums = if let Some(star) = &inputs.star {
         let ids: Vec<&str> = survivors.iter().map(String::as_str).collect();
-        star.pooled(&ids)
-            .iter()
-            .map(|cell| (cell.n, cell.total, i64::try_from(cell.n).unwrap_or(i64::MAX)))
-            .collect()
+        star.pooled(&ids).iter().map(|cell| (cell.n, cell.total, cell.n)).collect()
     } else {
-        let mut sums: Vec<(u64, i64, i64)> = Vec::new();
+        let mut sums: Vec<(u64, i64, u64)> = Vec::new();
         for district in inputs.districts.iter().filter(|one| survivors.contains(&one.id)) {
             let (records, _) = Records::read(&district.folder)?;
             let cells = exact_cells(&records, study, schools, layout, &district.id.parse()?)?;
@@ -149,7 +146,7 @@ pub(crate) fn pooled(inputs: &Inputs, survivors: &[String]) -> anyhow::Result<Ve
         let value = match block.encoding {
             Encoding::Count => Some(real(total)),
             _ if n == 0 => None,
-            Encoding::Rate | Encoding::Items => Some(real(total) / real(den)),
+            Encoding::Rate | Encoding::Items => Some(real(total) / wide(den)),
             Encoding::Mean { .. } => Some(real(total) / wide(n) / f64::from(units)),
         };
         Answer { n, total, den, value }
@@ -181,9 +178,8 @@ pub(crate) fn check_exact(
             }
             Outcome::Count { n: got } => got == n,
             Outcome::Rate { num, n: got } => got == n && i64::try_from(num).ok() == Some(total),
-            Outcome::Items { num, den: of, n: got } => {
-                let got_of = i64::try_from(num).ok().zip(i64::try_from(of).ok());
-                got == n && got_of == Some((total, den))
+            Outcome::Items { num, den: answered, n: got } => {
+                (got, answered) == (n, den) && i64::try_from(num).ok() == Some(total)
             }
             Outcome::Mean { sum, n: got, .. } => got == n && sum == total,
             Outcome::Noisy(_) => false,

@@ -65,6 +65,7 @@ pub(crate) fn command(asked: &Asked<'_>) -> anyhow::Result<(String, Vec<String>)
         layout: &layout,
         district: &district,
         min_cell: (!policy.is_missing()).then_some(policy.floors.min_cell),
+        accept_responses: policy.allow.anonymous_surveys,
         plan: plan.as_ref(),
         now_ms: now_ms(),
     };
