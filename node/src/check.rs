@@ -37,7 +37,7 @@ pub fn check(folder: &Path, against: Option<Against<'_>>) -> Result<Report, Layo
     let (records, mut report) = match Records::read(folder) {
         Ok(read) => read,
         Err(RecordsError::Refused(report)) => return Ok(*report),
-        Err(RecordsError::Missing) => return Ok(nothing()),
+        Err(error) => return Ok(nothing(&error)),
     };
     if let (Some(against), Some(layout)) = (against, layout) {
         let counted = count(&records, against.study, against.schools, &layout, against.district);
@@ -46,8 +46,8 @@ pub fn check(folder: &Path, against: Option<Against<'_>>) -> Result<Report, Layo
     Ok(report)
 }
 
-fn nothing() -> Report {
-    let message = RecordsError::Missing.to_string();
+fn nothing(error: &RecordsError) -> Report {
+    let message = error.to_string();
     let effect = Effect::Refused;
     let finding = Finding { rule: Rule::E001, effect, rows: 0, first_rows: Vec::new(), message };
     let file = "enrollments.csv".to_owned();

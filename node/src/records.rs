@@ -41,14 +41,17 @@ mod attendance;
 mod copy;
 mod enrollments;
 mod frame;
+mod keys;
+mod model;
 mod network;
+mod pupils;
 mod report;
 mod rows;
 mod scan;
 mod tables;
 mod value;
 
-use std::{collections::HashMap, ops::Range, path::Path};
+use std::{collections::HashMap, path::Path};
 
 use flashlight_proto::{
     category::{Grade, Subject},
@@ -59,16 +62,18 @@ use flashlight_proto::{
 
 pub use self::report::{Effect, FileReport, Finding, Report, Rule};
 use self::{
-    assessments::Score,
-    attendance::Attendance,
-    enrollments::Enrollment,
     frame::{Found, Frame},
+    keys::Students,
     tables::{ASSESSMENTS, ATTENDANCE, ENROLLMENTS, Table},
 };
 pub(crate) use self::{
+    model::{
+        Action, Answer, Attendance, College, CourseSubject, ElStatus, Elas, Enrollment, FAMILIES,
+        Graduation, Key, Mark, Outcome, Pupil, Sanction, SchoolNumber, Score, Status,
+    },
     network::{Days, Network, Student},
     report::{Fault, MOST_PERCENT_ORPHANS, Tally},
-    value::OnGrid,
+    value::{Day, Decimal, OnGrid},
 };
 
 /// Why a folder gave no records.
@@ -81,6 +86,12 @@ pub enum RecordsError {
     /// A file was refused.
     #[error("{}", .0.first_refusal())]
     Refused(Box<Report>),
+    /// Two students' ids gave one pseudonym.
+    #[error("two student ids came to one pseudonym, which chance all but rules out; read again")]
+    Collision,
+    /// The system gave no randomness.
+    #[error("the operating system gave no randomness for the pseudonyms")]
+    NoSecret,
 }
 
 impl RecordsError {
@@ -90,6 +101,8 @@ impl RecordsError {
         match self {
             Self::Missing => "records_missing",
             Self::Refused(_) => "records_refused",
+            Self::Collision => "records_collision",
+            Self::NoSecret => "records_no_secret",
         }
     }
 
@@ -97,24 +110,30 @@ impl RecordsError {
     #[must_use]
     pub fn report(&self) -> Option<&Report> {
         match self {
-            Self::Missing => None,
+            Self::Missing | Self::Collision | Self::NoSecret => None,
             Self::Refused(report) => Some(report),
         }
     }
 }
 
 /// A district's student records. They stay in this process.
+///
+/// All lists are sorted by student first, then by year (where they have one). `None`: no such table.
+#[derive(Default)]
 pub struct Records {
-    /// By year, student, school, entry.
-    enrollments: Vec<Enrollment>,
-    /// By year, student, school; `None`: no file.
-    attendance: Option<Vec<Attendance>>,
-    /// By year, student, test, subject; `None`: no file.
-    assessments: Option<Vec<Score>>,
+    pub(crate) enrollments: Vec<Enrollment>,
+    pub(crate) attendance: Option<Vec<Attendance>>,
+    pub(crate) scores: Option<Vec<Score>>,
+    pub(crate) actions: Option<Vec<Action>>,
+    pub(crate) marks: Option<Vec<Mark>>,
+    pub(crate) el_history: Option<Vec<ElStatus>>,
+    pub(crate) graduation: Option<Vec<Graduation>>,
+    pub(crate) answers: Option<Vec<Answer>>,
+    pub(crate) colleges: Option<Vec<College>>,
     /// Ids by school number.
-    schools: Vec<String>,
+    pub(crate) schools: Vec<String>,
     /// Ids by test number.
-    tests: Vec<String>,
+    pub(crate) tests: Vec<String>,
 }
 
 impl Records {
@@ -125,39 +144,71 @@ impl Records {
     /// before it is told.
     pub fn read(folder: &Path) -> Result<(Self, Report), RecordsError> {
         let mut reading = Reading::default();
-        let (mut students, mut schools, mut tests) = Default::default();
-        let ids = (&mut students, &mut schools);
+        let mut students = Students::passing().map_err(|_| RecordsError::NoSecret)?;
+        let (mut schools, mut tests) = Default::default();
         let enrollments = reading.table(folder, &ENROLLMENTS, |frame, tally| {
-            enrollments::read(frame, tally, ids.0, ids.1)
+            enrollments::read(frame, tally, &mut students, &mut schools)
         });
         let enrolled = enrollments.as_deref().map(Enrolled::new);
         let attendance = reading.table(folder, &ATTENDANCE, |frame, tally| {
             let rows = attendance::read(frame, tally, &mut students, &mut schools);
             orphans(rows, enrolled.as_ref(), |row| (row.year, row.student, row.row), tally)
         });
-        let assessments = reading.table(folder, &ASSESSMENTS, |frame, tally| {
+        let scores = reading.table(folder, &ASSESSMENTS, |frame, tally| {
             let rows = assessments::read(frame, tally, &mut students, &mut tests);
             orphans(rows, enrolled.as_ref(), |row| (row.year, row.student, row.row), tally)
         });
+        if students.collided() {
+            return Err(RecordsError::Collision);
+        }
         if reading.report.is_refused() {
             return Err(RecordsError::Refused(Box::new(reading.report)));
         }
         let enrollments = enrollments.ok_or(RecordsError::Missing)?;
         let (schools, tests) = (schools.into_names(), tests.into_names());
-        let records = Self { enrollments, attendance, assessments, schools, tests };
+        let records = Self { enrollments, attendance, scores, schools, tests, ..Self::default() };
         Ok((records, reading.report))
     }
 
-    /// Whether there is an attendance file.
+    /// Whether there is such a table.
     #[must_use]
-    pub const fn has_attendance(&self) -> bool {
-        self.attendance.is_some()
+    pub const fn has(&self, source: Source) -> bool {
+        match source {
+            Source::Enrollments => true,
+            Source::Attendance => self.attendance.is_some(),
+            Source::Assessments => self.scores.is_some(),
+            Source::Discipline => self.actions.is_some(),
+            Source::CourseGrades => self.marks.is_some(),
+            Source::ElHistory => self.el_history.is_some(),
+            Source::Graduation => self.graduation.is_some(),
+            Source::Survey => self.answers.is_some(),
+            Source::Postsecondary => self.colleges.is_some(),
+        }
     }
 
-    /// Whether there is an assessment file.
-    #[must_use]
-    pub const fn has_assessments(&self) -> bool {
-        self.assessments.is_some()
+    /// Whether a table has rows of the year; one without a file has none. For `graduation` the
+    /// year is the cohort's; `el_history` and `postsecondary` carry no year: any row will do.
+    pub(crate) fn has_year(&self, source: Source, year: i16) -> bool {
+        fn any<R>(rows: Option<&[R]>, is: impl Fn(&R) -> bool) -> bool {
+            rows.is_some_and(|rows| rows.iter().any(is))
+        }
+        match source {
+            Source::Enrollments => any(Some(&self.enrollments), |row| row.year == year),
+            Source::Attendance => any(self.attendance.as_deref(), |row| row.year == year),
+            Source::Assessments => any(self.scores.as_deref(), |row| row.year == year),
+            Source::Discipline => any(self.actions.as_deref(), |row| row.year == year),
+            Source::CourseGrades => any(self.marks.as_deref(), |row| row.year == year),
+            Source::ElHistory => any(self.el_history.as_deref(), |_| true),
+            Source::Graduation => any(self.graduation.as_deref(), |row| row.cohort == year),
+            Source::Survey => any(self.answers.as_deref(), |row| row.year == year),
+            Source::Postsecondary => any(self.colleges.as_deref(), |_| true),
+        }
+    }
+
+    /// Every student with all rows, by key: whoever occurs in any table, and every anonymous
+    /// respondent of a survey.
+    pub(crate) fn pupils(&self) -> impl Iterator<Item = Pupil<'_>> {
+        pupils::Pupils::of(self)
     }
 
     /// The students of one school year, each once at the primary school. Without a district any
@@ -172,15 +223,6 @@ impl Records {
         network::network(self, year, as_of, schools, district)
     }
 
-    /// Whether a table has rows of the year; one without a file has none.
-    pub(crate) fn has_year(&self, table: Source, year: i16) -> bool {
-        match table {
-            Source::Enrollments => self.enrollments.iter().any(|row| row.year == year),
-            Source::Attendance => self.attendance.iter().flatten().any(|row| row.year == year),
-            Source::Assessments => !self.scores_of(year).is_empty(),
-        }
-    }
-
     /// The student's score in a test and subject: its row, the grade tested and the score, in grid
     /// units.
     pub(crate) fn score(
@@ -190,9 +232,11 @@ impl Records {
         subject: Subject,
         units_per_point: u32,
     ) -> Option<(u64, Grade, OnGrid)> {
-        let scores = self.assessments.as_deref()?.get(student.scores.clone())?;
-        let score = scores.iter().find(|one| one.test == test.0 && one.subject == subject)?;
-        Some((score.row, score.grade, score.score.in_units(units_per_point)))
+        let scores = self.scores.as_deref()?;
+        let key = (student.key, student.year, test.0, subject);
+        let of = |one: &Score| (one.student, one.year, one.test, one.subject);
+        let score = &scores[scores.binary_search_by_key(&key, of).ok()?];
+        Some((score.row.into(), score.grade, score.score?.in_units(units_per_point)))
     }
 
     /// The number of a test, when some score that counts is of it.
@@ -200,32 +244,58 @@ impl Records {
         let place = self.tests.iter().position(|test| test == id)?;
         u32::try_from(place).ok().map(TestNumber)
     }
-
-    fn scores_of(&self, year: i16) -> Range<usize> {
-        let scores = self.assessments.as_deref().unwrap_or(&[]);
-        let start = scores.partition_point(|row| row.year < year);
-        start..scores.partition_point(|row| row.year <= year)
-    }
 }
 
-/// A canonical table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Source {
+/// A canonical table that indicators read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Source {
     /// `enrollments`.
     Enrollments,
-    /// `attendance_summary`.
+    /// `attendance_summary`, or `attendance_daily` summed.
     Attendance,
     /// `assessments`.
     Assessments,
+    /// `discipline`.
+    Discipline,
+    /// `course_grades`.
+    CourseGrades,
+    /// `el_history`.
+    ElHistory,
+    /// `graduation`.
+    Graduation,
+    /// `survey_responses`.
+    Survey,
+    /// `postsecondary`.
+    Postsecondary,
 }
 
 impl Source {
+    /// All, in order.
+    pub const ALL: [Self; 9] = [
+        Self::Enrollments,
+        Self::Attendance,
+        Self::Assessments,
+        Self::Discipline,
+        Self::CourseGrades,
+        Self::ElHistory,
+        Self::Graduation,
+        Self::Survey,
+        Self::Postsecondary,
+    ];
+
     /// The table's name, and its file's without the ending.
-    pub(crate) const fn name(self) -> &'static str {
+    #[must_use]
+    pub const fn name(self) -> &'static str {
         match self {
-            Self::Enrollments => ENROLLMENTS.name,
-            Self::Attendance => ATTENDANCE.name,
-            Self::Assessments => ASSESSMENTS.name,
+            Self::Enrollments => "enrollments",
+            Self::Attendance => "attendance_summary",
+            Self::Assessments => "assessments",
+            Self::Discipline => "discipline",
+            Self::CourseGrades => "course_grades",
+            Self::ElHistory => "el_history",
+            Self::Graduation => "graduation",
+            Self::Survey => "survey_responses",
+            Self::Postsecondary => "postsecondary",
         }
     }
 }
@@ -266,12 +336,12 @@ impl Reading {
 }
 
 /// Who is enrolled in which year.
-struct Enrolled(HashMap<i16, Vec<u32>>);
+struct Enrolled(HashMap<i16, Vec<Key>>);
 
 impl Enrolled {
     fn new(rows: &[Enrollment]) -> Self {
-        let mut years: HashMap<i16, Vec<u32>> = HashMap::new();
-        // The rows come by year and student, so each list is sorted.
+        let mut years: HashMap<i16, Vec<Key>> = HashMap::new();
+        // The rows come by student, so each list is sorted.
         rows.iter().for_each(|row| years.entry(row.year).or_default().push(row.student));
         Self(years)
     }
@@ -282,7 +352,7 @@ impl Enrolled {
 fn orphans<R>(
     rows: Vec<R>,
     enrolled: Option<&Enrolled>,
-    key: impl Fn(&R) -> (i16, u32, u64),
+    key: impl Fn(&R) -> (i16, Key, u32),
     tally: &mut Tally,
 ) -> Vec<R> {
     const ORPHAN: Fault = Fault {
@@ -299,6 +369,6 @@ fn orphans<R>(
     let (kept, lost): (Vec<_>, Vec<_>) = rows.into_iter().partition(is_known);
     let mut lost: Vec<_> = lost.iter().map(|row| key(row).2).collect();
     lost.sort_unstable();
-    lost.into_iter().for_each(|row| tally.row(&ORPHAN, "student_id", row));
+    lost.into_iter().for_each(|row| tally.row(&ORPHAN, "student_id", row.into()));
     kept
 }

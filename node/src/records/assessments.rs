@@ -3,14 +3,16 @@
 //! Only rows with `included` true and a score count; of several the latest `test_date` does (none
 //! is earliest). Scores are decimal numbers, held exactly; the study gives their grid and bounds.
 
-use flashlight_proto::category::{Grade, Subject};
+use flashlight_proto::category::Subject;
 
 use super::{
     frame::Frame,
+    keys::Students,
+    model::Score,
     report::{Fault, MOST_PERCENT, Rule, Tally},
     rows::{Ids, Row, one_per_key},
     tables::ASSESSMENTS,
-    value::{self, CODE, Day, Decimal},
+    value::{self, CODE, Decimal},
 };
 
 const STUDENT: usize = 0;
@@ -43,31 +45,18 @@ const LONG_TEST: Fault = Fault {
     most_percent: Some(MOST_PERCENT),
 };
 
-/// One score that counts.
-pub(crate) struct Score {
-    pub(super) year: i16,
-    pub(super) student: u32,
-    pub(super) test: u32,
-    pub(super) subject: Subject,
-    pub(super) date: Option<Day>,
-    /// The grade tested.
-    pub(super) grade: Grade,
-    pub(super) score: Decimal,
-    pub(super) row: u64,
-}
-
-/// Reads the rows, sorted by year, student, test and subject; one of each.
+/// Reads the rows, sorted by student, year, test and subject; one of each.
 pub(super) fn read(
     frame: &Frame,
     tally: &mut Tally,
-    students: &mut Ids,
+    students: &mut Students,
     tests: &mut Ids,
 ) -> Vec<Score> {
     let mut rows = Vec::with_capacity(frame.rows);
     for at in 0..frame.rows {
         rows.extend(score(Row::new(frame, &ASSESSMENTS, tally, at), students, tests));
     }
-    let key = |one: &Score| (one.year, one.student, one.test, one.subject);
+    let key = |one: &Score| (one.student, one.year, one.test, one.subject);
     rows.sort_unstable_by_key(|one| (key(one), std::cmp::Reverse(one.date), one.row));
     let mut latest: Vec<Score> = Vec::with_capacity(rows.len());
     let mut earlier = Vec::new();
@@ -78,7 +67,7 @@ pub(super) fn read(
         }
     }
     earlier.sort_unstable();
-    earlier.into_iter().for_each(|row| tally.row(&EARLIER, "test_date", row));
+    earlier.into_iter().for_each(|row| tally.row(&EARLIER, "test_date", row.into()));
     one_per_key(
         latest,
         "(student_id, test_id, subject, school_year, test_date)",
@@ -89,8 +78,8 @@ pub(super) fn read(
     )
 }
 
-fn score(mut row: Row<'_>, students: &mut Ids, tests: &mut Ids) -> Option<Score> {
-    let student = row.id(STUDENT, students);
+fn score(mut row: Row<'_>, students: &mut Students, tests: &mut Ids) -> Option<Score> {
+    let student = row.student(STUDENT, students);
     let test = row.required(TEST, |id| {
         // The ids of tests are few and public; a column of anything else must not be kept.
         if id.len() > 64 { Err(&LONG_TEST) } else { Ok(tests.number(id)) }
@@ -110,7 +99,7 @@ fn score(mut row: Row<'_>, students: &mut Ids, tests: &mut Ids) -> Option<Score>
         return None;
     };
     row.stands().then_some(())?;
-    let number = row.number();
+    let number = row.place();
     Some(Score {
         year: year?,
         student: student?,
@@ -118,7 +107,9 @@ fn score(mut row: Row<'_>, students: &mut Ids, tests: &mut Ids) -> Option<Score>
         subject: subject?,
         date,
         grade: grade?,
-        score,
+        school: None,
+        score: Some(score),
+        level: None,
         row: number,
     })
 }

@@ -8,6 +8,8 @@
 
 use super::{
     frame::Frame,
+    keys::Students,
+    model::Attendance,
     report::{Effect, Fault, MOST_PERCENT, Rule, Tally},
     rows::{Ids, Row, one_per_key},
     tables::ATTENDANCE,
@@ -49,26 +51,11 @@ const UNKNOWN: Fault = Fault {
     most_percent: None,
 };
 
-/// One student's days at one school.
-pub(crate) struct Attendance {
-    pub(super) year: i16,
-    pub(super) student: u32,
-    pub(super) school: u32,
-    /// Hundredths of a day, as all that follow.
-    pub(super) expected: i32,
-    pub(super) attended: Option<i32>,
-    /// `None`: not known.
-    pub(super) absent: Option<i32>,
-    /// Outside compulsory attendance; not supplied counts as not exempt.
-    pub(super) exempt: bool,
-    pub(super) row: u64,
-}
-
-/// Reads the rows, sorted by year, student and school.
+/// Reads the rows, sorted by student, year and school.
 pub(super) fn read(
     frame: &Frame,
     tally: &mut Tally,
-    students: &mut Ids,
+    students: &mut Students,
     schools: &mut Ids,
 ) -> Vec<Attendance> {
     if !frame.has(ATTENDED) && !ABSENT.iter().all(|column| frame.has(*column)) {
@@ -81,7 +68,7 @@ pub(super) fn read(
     for at in 0..frame.rows {
         rows.extend(attendance(Row::new(frame, &ATTENDANCE, tally, at), students, schools));
     }
-    rows.sort_unstable_by_key(|one| (one.year, one.student, one.school, one.row));
+    rows.sort_unstable_by_key(|one| (one.student, one.year, one.school, one.row));
     one_per_key(
         rows,
         "(student_id, school_year, school_id)",
@@ -95,8 +82,8 @@ pub(super) fn read(
     )
 }
 
-fn attendance(mut row: Row<'_>, students: &mut Ids, schools: &mut Ids) -> Option<Attendance> {
-    let student = row.id(STUDENT, students);
+fn attendance(mut row: Row<'_>, students: &mut Students, schools: &mut Ids) -> Option<Attendance> {
+    let student = row.student(STUDENT, students);
     let year = row.required(YEAR, value::year);
     let school = row.id(SCHOOL, schools);
     let expected = row.required(EXPECTED, value::days);
@@ -126,7 +113,7 @@ fn attendance(mut row: Row<'_>, students: &mut Ids, schools: &mut Ids) -> Option
         row.fault(&MORE_ATTENDED, ATTENDED);
     }
     row.stands().then_some(())?;
-    let number = row.number();
+    let number = row.place();
     let (year, student, school) = (year?, student?, school?);
     Some(Attendance { year, student, school, expected, attended, absent, exempt, row: number })
 }

@@ -3,18 +3,17 @@
 //! Key: student, school year, school, entry date. An empty flag stays "not supplied". Only the
 //! numbers of students are kept, never their ids.
 
-use flashlight_proto::category::{Family, Grade};
+use flashlight_proto::category::Family;
 
 use super::{
     frame::Frame,
+    keys::Students,
+    model::{Enrollment, FAMILIES, Status},
     report::{Effect, Fault, MOST_PERCENT, Rule, Tally},
     rows::{Ids, Row, one_per_key},
     tables::ENROLLMENTS,
-    value::{self, CODE, Day},
+    value::{self, CODE},
 };
-
-/// Families of groups.
-pub(crate) const FAMILIES: usize = Family::ALL.len();
 
 const STUDENT: usize = 0;
 const YEAR: usize = 1;
@@ -36,26 +35,11 @@ const EXIT_FIRST: Fault = Fault {
     most_percent: Some(MOST_PERCENT),
 };
 
-/// One enrolment.
-pub(crate) struct Enrollment {
-    pub(super) year: i16,
-    pub(super) student: u32,
-    pub(super) school: u32,
-    pub(super) entry: Option<Day>,
-    pub(super) exit: Option<Day>,
-    pub(super) grade: Grade,
-    pub(super) primary: bool,
-    /// The place among each family's groups; `None`: not supplied.
-    pub(super) groups: [Option<u8>; FAMILIES],
-    /// The row's number in messages.
-    pub(super) row: u64,
-}
-
-/// Reads the rows, sorted by year, student, school and entry.
+/// Reads the rows, sorted by student, year, school and entry.
 pub(super) fn read(
     frame: &Frame,
     tally: &mut Tally,
-    students: &mut Ids,
+    students: &mut Students,
     schools: &mut Ids,
 ) -> Vec<Enrollment> {
     let mut rows = Vec::with_capacity(frame.rows);
@@ -63,12 +47,12 @@ pub(super) fn read(
         let row = Row::new(frame, &ENROLLMENTS, tally, at);
         rows.extend(enrollment(row, students, schools));
     }
-    rows.sort_unstable_by_key(|one| (one.year, one.student, one.school, one.entry, one.row));
+    rows.sort_unstable_by_key(|one| (one.student, one.year, one.school, one.entry, one.row));
     let rows = one_per_key(
         rows,
         "(student_id, school_year, school_id, entry_date)",
         |a, b| (a.year, a.student, a.school, a.entry) == (b.year, b.student, b.school, b.entry),
-        |a, b| (a.exit, a.grade, a.primary, a.groups) == (b.exit, b.grade, b.primary, b.groups),
+        |a, b| (a.exit, a.grade, a.status, a.groups) == (b.exit, b.grade, b.status, b.groups),
         |one| one.row,
         tally,
     );
@@ -76,8 +60,8 @@ pub(super) fn read(
     rows
 }
 
-fn enrollment(mut row: Row<'_>, students: &mut Ids, schools: &mut Ids) -> Option<Enrollment> {
-    let student = row.id(STUDENT, students);
+fn enrollment(mut row: Row<'_>, students: &mut Students, schools: &mut Ids) -> Option<Enrollment> {
+    let student = row.student(STUDENT, students);
     let year = row.required(YEAR, value::year);
     let school = row.id(SCHOOL, schools);
     let grade = row.grade(GRADE);
@@ -86,9 +70,11 @@ fn enrollment(mut row: Row<'_>, students: &mut Ids, schools: &mut Ids) -> Option
     if entry.zip(exit).is_some_and(|(entry, exit)| exit < entry) {
         row.fault(&EXIT_FIRST, EXIT);
     }
-    let primary = row.optional(STATUS, |status| match status {
-        "primary" => Ok(true),
-        "secondary" | "short" | "non_ada" => Ok(false),
+    let status = row.optional(STATUS, |status| match status {
+        "primary" => Ok(Status::Primary),
+        "secondary" => Ok(Status::Secondary),
+        "short" => Ok(Status::Short),
+        "non_ada" => Ok(Status::NonAda),
         _ => Err(&CODE),
     });
     let mut groups = [None; FAMILIES];
@@ -96,7 +82,7 @@ fn enrollment(mut row: Row<'_>, students: &mut Ids, schools: &mut Ids) -> Option
         let column = GROUPS + family.index();
         *place = row.optional(column, |text| value::group(*family, text)).flatten();
     }
-    let number = row.number();
+    let number = row.place();
     row.stands().then_some(())?;
     Some(Enrollment {
         year: year?,
@@ -105,7 +91,7 @@ fn enrollment(mut row: Row<'_>, students: &mut Ids, schools: &mut Ids) -> Option
         entry,
         exit,
         grade: grade?,
-        primary: primary.unwrap_or(true),
+        status: status.unwrap_or(Status::Primary),
         groups,
         row: number,
     })

@@ -13,7 +13,7 @@
 //!   is taken from the student's latest other enrolment of the year that supplies it.
 //! * Attendance is summed over the district's schools, exempt rows left out.
 
-use std::{cmp::Reverse, ops::Range};
+use std::cmp::Reverse;
 
 use flashlight_proto::{
     category::{Grade, Level},
@@ -24,8 +24,7 @@ use flashlight_proto::{
 
 use super::{
     Records,
-    attendance::Attendance,
-    enrollments::{Enrollment, FAMILIES},
+    model::{Attendance, Enrollment, FAMILIES, Key, Status},
     report::{Effect, Fault, Finding, MOST_PERCENT_ORPHANS, Rule, Tally},
     value::Day,
 };
@@ -69,8 +68,10 @@ pub(crate) struct Student {
     pub(crate) groups: [u8; FAMILIES],
     /// Days over all schools; `None` when no row, or only exempt rows, are there.
     pub(crate) days: Option<Days>,
-    /// The student's scores among the year's.
-    pub(super) scores: Range<usize>,
+    /// Whose scores they are.
+    pub(super) key: Key,
+    /// The year asked for.
+    pub(super) year: i16,
 }
 
 /// The students of one school year, each once.
@@ -123,32 +124,27 @@ pub(super) fn network(
 
 impl Reader<'_> {
     fn network(&self, year: i16) -> Network {
-        let rows = of_year(&self.records.enrollments, year, |row| row.year);
-        let attendance =
-            of_year(self.records.attendance.as_deref().unwrap_or(&[]), year, |row| row.year);
-        let first_score = self.records.scores_of(year).start;
-        let scores =
-            &self.records.assessments.as_deref().unwrap_or(&[])[self.records.scores_of(year)];
         let (mut tally, mut students, mut several) = (Tally::default(), Vec::new(), 0_u64);
-        let (mut next_days, mut next_score) = (0, 0);
-        for ours in rows.chunk_by(|a, b| a.student == b.student) {
-            let student = ours[0].student;
-            let days = run(attendance, &mut next_days, |row| row.student, student);
-            let tested = run(scores, &mut next_score, |row| row.student, student);
-            let claims = self.claims(ours, &attendance[days.clone()], &mut tally);
+        let mut rows = 0;
+        for pupil in self.records.pupils() {
+            let ours = of_year(pupil.enrollments, year, |row| row.year);
+            let days = of_year(pupil.attendance, year, |row| row.year);
+            rows += ours.len() as u64;
+            let claims = self.claims(ours, days, &mut tally);
             several += u64::from(claims.len() > 1);
             let Some(primary) = primary(claims) else { continue };
             let (level, grade) = (primary.school.level, primary.latest.grade);
             if self.offered.binary_search(&(level, grade)).is_err() {
-                tally.row(&NO_GRADE, "grade", primary.latest.row);
+                tally.row(&NO_GRADE, "grade", primary.latest.row.into());
                 continue;
             }
             students.push(Student {
                 level,
                 grade,
                 groups: groups(primary.latest, ours),
-                days: self.days(&attendance[days]),
-                scores: first_score + tested.start..first_score + tested.end,
+                days: self.days(days),
+                key: pupil.key,
+                year,
             });
         }
         if several > 0 {
@@ -158,7 +154,7 @@ impl Reader<'_> {
             );
             tally.whole(Rule::W104, Effect::Noted, text);
         }
-        Network { students, findings: tally.findings(rows.len() as u64) }
+        Network { students, findings: tally.findings(rows) }
     }
 
     /// The schools at which a student may be counted.
@@ -171,17 +167,17 @@ impl Reader<'_> {
         let mut usable: Vec<(&Enrollment, &School)> = Vec::with_capacity(rows.len());
         for row in rows {
             let Some(school) = self.school(row.school) else {
-                tally.row(&NO_SCHOOL, "school_id", row.row);
+                tally.row(&NO_SCHOOL, "school_id", row.row.into());
                 continue;
             };
             if row.entry.is_some_and(|entry| entry > self.as_of) {
-                tally.row(&LATER, "entry_date", row.row);
+                tally.row(&LATER, "entry_date", row.row.into());
                 continue;
             }
             usable.push((row, school));
         }
-        if usable.iter().any(|(row, _)| row.primary) {
-            usable.retain(|(row, _)| row.primary);
+        if usable.iter().any(|(row, _)| row.status == Status::Primary) {
+            usable.retain(|(row, _)| row.status == Status::Primary);
         }
         let claim = |same: &[(&'a Enrollment, &'a School)]| {
             let (latest, school) = *same.last()?;
@@ -247,23 +243,4 @@ pub(super) fn of_year<R>(rows: &[R], year: i16, year_of: impl Fn(&R) -> i16) -> 
     let start = rows.partition_point(|row| year_of(row) < year);
     let end = rows.partition_point(|row| year_of(row) <= year);
     &rows[start..end]
-}
-
-/// The rows of one student at or after `next`, which moves past them. Students come in order.
-fn run<R>(
-    rows: &[R],
-    next: &mut usize,
-    student_of: impl Fn(&R) -> u32,
-    student: u32,
-) -> Range<usize> {
-    let until = |from: usize, before: &dyn Fn(u32) -> bool| {
-        rows[from..]
-            .iter()
-            .position(|row| !before(student_of(row)))
-            .map_or(rows.len(), |at| from + at)
-    };
-    let start = until(*next, &|other| other < student);
-    let end = until(start, &|other| other == student);
-    *next = end;
-    start..end
 }

@@ -210,8 +210,10 @@ impl Tally {
         count.rows += 1;
         count.hint = fault.hint;
         count.most_percent = fault.most_percent;
-        if count.first.len() < ROWS_SHOWN {
-            count.first.push(row);
+        let place = count.first.partition_point(|first| *first < row);
+        if place < ROWS_SHOWN {
+            count.first.insert(place, row);
+            count.first.truncate(ROWS_SHOWN);
         }
     }
 

@@ -5,6 +5,8 @@ use std::collections::HashMap;
 
 use super::{
     frame::Frame,
+    keys::Students,
+    model::Key,
     report::{Fault, MOST_PERCENT, Rule, Tally},
     tables::Table,
     value::{self, EMPTY},
@@ -87,6 +89,11 @@ impl<'a> Row<'a> {
         self.frame.number(self.at)
     }
 
+    /// The same, as rows keep it: rows are limited far below 2^32.
+    pub(crate) fn place(&self) -> u32 {
+        u32::try_from(self.number()).unwrap_or(u32::MAX)
+    }
+
     /// Tells a fault of this column.
     pub(crate) fn fault(&mut self, fault: &'static Fault, column: usize) {
         self.tally.row(fault, self.table.columns[column].name, self.number());
@@ -118,6 +125,13 @@ impl<'a> Row<'a> {
             self.fault(&EMPTY, column);
         }
         self.optional(column, parse)
+    }
+
+    /// The key of a student, or of an anonymous respondent.
+    pub(crate) fn student(&mut self, column: usize, students: &mut Students) -> Option<Key> {
+        self.required(column, |id| {
+            if value::is_shortened(id) { Err(&SHORTENED) } else { Ok(students.key(id)) }
+        })
     }
 
     /// An id's number.
@@ -152,7 +166,7 @@ pub(crate) fn one_per_key<R>(
     key: &'static str,
     same_key: impl Fn(&R, &R) -> bool,
     same_values: impl Fn(&R, &R) -> bool,
-    number: impl Fn(&R) -> u64,
+    number: impl Fn(&R) -> u32,
     tally: &mut Tally,
 ) -> Vec<R> {
     let (mut repeated, mut conflict) = (Vec::new(), Vec::new());
@@ -176,7 +190,7 @@ pub(crate) fn one_per_key<R>(
     close(&mut group);
     for (mut numbers, fault) in [(repeated, &REPEATED), (conflict, &CONFLICT)] {
         numbers.sort_unstable();
-        numbers.into_iter().for_each(|row| tally.row(fault, key, row));
+        numbers.into_iter().for_each(|row| tally.row(fault, key, row.into()));
     }
     kept
 }

@@ -4,7 +4,7 @@ use std::fs;
 
 use flashlight_node::{
     check::check,
-    records::{Effect, Records, RecordsError, Rule},
+    records::{Effect, Records, RecordsError, Rule, Source},
 };
 
 use crate::folder::{Folder, set};
@@ -12,7 +12,7 @@ use crate::folder::{Folder, set};
 #[test]
 fn a_clean_folder_is_read_whole_without_a_finding_but_constant_columns() {
     let (records, report) = Folder::clean().read().unwrap();
-    assert!(records.has_attendance() && records.has_assessments());
+    assert!(records.has(Source::Attendance) && records.has(Source::Assessments));
     for file in &report.files {
         assert_eq!((file.rows_read, file.rows_kept), (200, 200), "{report}");
         assert!(file.findings.iter().all(|finding| finding.rule == Rule::E011), "{report}");
