@@ -147,7 +147,7 @@ fn missing(records: &Records, study: &Study) -> Vec<Finding> {
 }
 
 fn refusal(rule: Rule, message: String) -> Finding {
-    Finding { rule, effect: Effect::Refused, rows: 0, first_rows: Vec::new(), message }
+    Finding::whole(rule, Effect::Refused, message)
 }
 
 /// Adds findings under their file and year, each once.

@@ -41,6 +41,7 @@ mod attendance;
 mod copy;
 mod enrollments;
 mod frame;
+mod ids;
 mod keys;
 mod model;
 mod network;
@@ -50,6 +51,7 @@ mod rows;
 mod scan;
 mod tables;
 mod value;
+mod values;
 
 use std::{collections::HashMap, path::Path};
 
@@ -60,20 +62,25 @@ use flashlight_proto::{
     study::Date,
 };
 
-pub use self::report::{Effect, FileReport, Finding, Report, Rule};
 use self::{
     frame::{Found, Frame},
     keys::Students,
     tables::{ASSESSMENTS, ATTENDANCE, ENROLLMENTS, Table},
+    values::Counting,
 };
 pub(crate) use self::{
+    ids::ids_at,
     model::{
         Action, Answer, Attendance, College, CourseSubject, ElStatus, Elas, Enrollment, FAMILIES,
         Graduation, Key, Mark, Outcome, Pupil, Sanction, SchoolNumber, Score, Status,
     },
     network::{Days, Network, Student},
-    report::{Fault, MOST_PERCENT_ORPHANS, Tally},
+    report::{Fault, MOST_PERCENT_ORPHANS, ROWS_KEPT, ROWS_SHOWN, Tally},
     value::{Day, Decimal, OnGrid},
+};
+pub use self::{
+    report::{Effect, FileReport, Finding, Report, Rule},
+    values::ColumnCounts,
 };
 
 /// Why a folder gave no records.
@@ -330,9 +337,22 @@ impl Reading {
         let rows_read = frame.rows as u64;
         let findings = tally.findings(rows_read);
         let rows_kept = rows.len() as u64;
-        self.report.files.push(FileReport { file: frame.file, rows_read, rows_kept, findings });
+        let columns = counted(&frame, table);
+        let file = frame.file;
+        self.report.files.push(FileReport { file, rows_read, rows_kept, findings, columns });
         Some(rows)
     }
+}
+
+/// What stands in a file's columns.
+fn counted(frame: &Frame, table: &Table) -> Vec<ColumnCounts> {
+    let mut counting = Counting::new(table.columns.iter().map(|column| column.name));
+    for column in (0..table.columns.len()).filter(|column| frame.has(*column)) {
+        for text in (0..frame.rows).filter_map(|at| frame.text(column, at)) {
+            counting.see(column, text);
+        }
+    }
+    counting.counts(frame.rows as u64, |column| frame.has(column))
 }
 
 /// Who is enrolled in which year.

@@ -116,7 +116,8 @@ impl Held {
 
 fn reason(piece: Piece, is_read: bool, report: &Report) -> String {
     let table = piece.table();
-    let stem = |file: &str| file.rsplit_once('.').map_or(file.to_owned(), |(stem, _)| stem.to_owned());
+    let stem =
+        |file: &str| file.rsplit_once('.').map_or(file.to_owned(), |(stem, _)| stem.to_owned());
     let daily = table == "attendance_summary";
     let file = report.files.iter().find(|file| {
         let stem = stem(&file.file);
@@ -149,7 +150,8 @@ fn one(held: &Held, indicator: Indicator) -> Computable {
     }
     let mut years = held.years(needed).unwrap_or_default();
     if indicator == Indicator::ElProgress {
-        let both: BTreeSet<_> = years.iter().filter(|year| years.contains(&(**year - 1))).copied().collect();
+        let both: BTreeSet<_> =
+            years.iter().filter(|year| years.contains(&(**year - 1))).copied().collect();
         if both.is_empty() && !years.is_empty() {
             lacking.push("ELPAC levels of two school years in a row are needed".to_owned());
         }

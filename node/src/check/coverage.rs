@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde::Serialize;
 
-use super::rules::{Seen, SchoolLabels, volume};
+use super::rules::{SchoolLabels, Seen, volume};
 use crate::records::Records;
 
 /// School years listed.
@@ -62,7 +62,10 @@ pub(super) fn coverage(
         entry.students_before = volume::year_before(&students, before, *key, seen);
     }
     let mut home = HashMap::new();
-    records.enrollments.iter().for_each(|row| drop(home.insert((row.student, row.year), row.school)));
+    records
+        .enrollments
+        .iter()
+        .for_each(|row| drop(home.insert((row.student, row.year), row.school)));
     let mut add = |school: Option<u32>, row: (_, i16), field: fn(&mut SchoolYear) -> &mut u64| {
         let school = school.or_else(|| home.get(&row).copied());
         if let Some(school) = school {

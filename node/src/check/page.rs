@@ -7,12 +7,11 @@ use super::{
     compute::{Computable, Unlock},
     coverage::SchoolYear,
     text::{change, grouped},
-    values::ColumnCounts,
     view::{Validation, Verdict, spanned, state},
 };
 use crate::{
     preview::escaped,
-    records::{Effect, FileReport, Finding},
+    records::{ColumnCounts, Effect, FileReport, Finding},
 };
 
 /// Text is at least 7 : 1 against its ground in both schemes.
@@ -166,7 +165,9 @@ fn column_row(page: &mut String, column: &ColumnCounts) {
     let mut codes: Vec<_> = column
         .codes
         .iter()
-        .map(|(code, rows)| format!("<code>{}</code>\u{a0}{}", escaped(code), grouped_digits(*rows)))
+        .map(|(code, rows)| {
+            format!("<code>{}</code>\u{a0}{}", escaped(code), grouped_digits(*rows))
+        })
         .collect();
     if column.others > 0 {
         codes.push(format!("not a known code\u{a0}{}", grouped_digits(column.others)));

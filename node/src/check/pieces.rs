@@ -6,10 +6,7 @@ use std::collections::{BTreeSet, HashSet};
 
 use flashlight_proto::category::{Construct, Grade, Respondent, Subject};
 
-use crate::records::{
-    Records,
-    model::{CourseSubject, Elas, Outcome, Sanction},
-};
+use crate::records::{CourseSubject, Elas, Outcome, Records, Sanction};
 
 /// One piece of data that some indicator needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -110,9 +107,13 @@ impl Piece {
             Self::Cohort => "graduation has no rows",
             Self::Ag => "met_ag is empty for every graduate",
             Self::College => "postsecondary has no enrolled_begin",
-            Self::Climate(Respondent::Student) => "survey_responses has no climate answers of students",
+            Self::Climate(Respondent::Student) => {
+                "survey_responses has no climate answers of students"
+            }
             Self::Climate(Respondent::Staff) => "survey_responses has no climate answers of staff",
-            Self::Climate(Respondent::Parent) => "survey_responses has no climate answers of parents",
+            Self::Climate(Respondent::Parent) => {
+                "survey_responses has no climate answers of parents"
+            }
             Self::Sel => "survey_responses has no social-emotional answers",
         }
     }
@@ -120,19 +121,25 @@ impl Piece {
     /// The export that gives it.
     pub(crate) const fn export(self) -> &'static str {
         match self {
-            Self::Enrolled => "CALPADS 8.1 Student Profile – List (EOY 3), or SENR, SINF, SPRG and SELA",
+            Self::Enrolled => {
+                "CALPADS 8.1 Student Profile – List (EOY 3), or SENR, SINF, SPRG and SELA"
+            }
             Self::Attendance => "CALPADS 14.2 Student Absences – Student List, or STAS",
             Self::Scores(Subject::Ela | Subject::Math) => {
                 "TOMS: CAASPP Student Score Data File (by tested LEA)"
             }
             Self::Scores(Subject::Sci) => "TOMS: CAASPP Student Score Data File with CAST",
-            Self::Scores(Subject::Elp) | Self::Levels => "TOMS: ELPAC Student Score Data File, both years",
+            Self::Scores(Subject::Elp) | Self::Levels => {
+                "TOMS: ELPAC Student Score Data File, both years"
+            }
             Self::Actions | Self::Durations => {
                 "CALPADS 7.12 Incident Results – Student List, or SINC and SIRS"
             }
             Self::Marks8 | Self::Credits9 => "CALPADS SCSC with CRSC (course completion, EOY 1)",
             Self::ElHistory => "CALPADS SELA",
-            Self::Cohort => "CALPADS cohort outcome list, or 1.23 Graduates and Completers – Student List",
+            Self::Cohort => {
+                "CALPADS cohort outcome list, or 1.23 Graduates and Completers – Student List"
+            }
             Self::Ag => "CALPADS SENR, field 1.29 (met UC/CSU requirements)",
             Self::College => "National Student Clearinghouse: StudentTracker detail file",
             Self::Climate(_) => "the climate survey's answers, one line per item",
@@ -159,15 +166,16 @@ impl Piece {
                 of(rows.filter(|row| row.score.is_some()).map(|row| row.year).collect())
             }
             Self::Levels => {
-                let rows = records.scores.iter().flatten().filter(|row| row.subject == Subject::Elp);
+                let rows =
+                    records.scores.iter().flatten().filter(|row| row.subject == Subject::Elp);
                 of(rows.filter(|row| row.level.is_some()).map(|row| row.year).collect())
             }
             Self::Actions => of(records.actions.iter().flatten().map(|row| row.year).collect()),
             Self::Durations => {
                 let rows = records.actions.iter().flatten();
                 let suspended = [Sanction::InSchool, Sanction::OutOfSchool];
-                let known = rows
-                    .filter(|row| row.duration.is_some() || !suspended.contains(&row.sanction));
+                let known =
+                    rows.filter(|row| row.duration.is_some() || !suspended.contains(&row.sanction));
                 of(known.map(|row| row.year).collect())
             }
             Self::Marks8 => {
@@ -192,14 +200,14 @@ impl Piece {
             Self::Cohort => of(records.graduation.iter().flatten().map(|row| row.cohort).collect()),
             Self::Ag => {
                 let rows = records.graduation.iter().flatten();
-                let rows = rows
-                    .filter(|row| row.met_ag.is_some() && row.outcome == Outcome::Diploma);
+                let rows =
+                    rows.filter(|row| row.met_ag.is_some() && row.outcome == Outcome::Diploma);
                 of(rows.map(|row| row.cohort).collect())
             }
             Self::College => any(records.colleges.iter().flatten().any(|row| row.begin.is_some())),
-            Self::Climate(respondent) => of(answers(records, |construct, who| {
-                !construct.is_sel() && who == respondent
-            })),
+            Self::Climate(respondent) => {
+                of(answers(records, |construct, who| !construct.is_sel() && who == respondent))
+            }
             Self::Sel => of(answers(records, |construct, _| construct.is_sel())),
         }
     }

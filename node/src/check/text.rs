@@ -5,10 +5,9 @@ use std::fmt;
 use super::{
     compute::Computable,
     coverage::SchoolYear,
-    values::ColumnCounts,
     view::{Validation, spanned},
 };
-use crate::records::{Effect, FileReport, Finding};
+use crate::records::{ColumnCounts, Effect, FileReport, Finding};
 
 /// School years shown; the page and the JSON have all.
 const SCHOOLS_SHOWN: usize = 24;
@@ -83,8 +82,11 @@ fn codes(column: &ColumnCounts) -> String {
     let rest: u64 = codes.iter().skip(CODES_SHOWN).map(|(_, rows)| rows).sum();
     codes.truncate(CODES_SHOWN);
     let mut parts: Vec<_> = codes.iter().map(|(code, rows)| format!("{code} {rows}")).collect();
-    let rests = [("less common", rest), ("not a known code", column.others), ("empty", column.empty)];
-    parts.extend(rests.iter().filter(|(_, rows)| *rows > 0).map(|(what, rows)| format!("{what} {rows}")));
+    let rests =
+        [("less common", rest), ("not a known code", column.others), ("empty", column.empty)];
+    parts.extend(
+        rests.iter().filter(|(_, rows)| *rows > 0).map(|(what, rows)| format!("{what} {rows}")),
+    );
     parts.join(", ")
 }
 
@@ -107,10 +109,8 @@ fn coverage(f: &mut fmt::Formatter<'_>, schools: &[SchoolYear], unlisted: u64) -
         ("cohort", |one| one.graduation),
         ("answers", |one| one.answers),
     ];
-    let used: Vec<_> = columns
-        .iter()
-        .filter(|(_, of)| schools.iter().any(|one| of(one) > 0))
-        .collect();
+    let used: Vec<_> =
+        columns.iter().filter(|(_, of)| schools.iter().any(|one| of(one) > 0)).collect();
     write!(f, "  {:<width$}  year", "school")?;
     for (at, (heading, _)) in used.iter().enumerate() {
         write!(f, "  {heading:>10}")?;
@@ -159,7 +159,11 @@ fn indicators(f: &mut fmt::Formatter<'_>, indicators: &[Computable]) -> fmt::Res
     let (now, not): (Vec<_>, Vec<_>) = indicators.iter().partition(|one| !one.years.is_empty());
     for one in &now {
         let name = one.indicator.as_str();
-        let but = if one.lacking.is_empty() { String::new() } else { format!("; {}", one.lacking.join("; ")) };
+        let but = if one.lacking.is_empty() {
+            String::new()
+        } else {
+            format!("; {}", one.lacking.join("; "))
+        };
         writeln!(f, "  {name:<width$}  {}{but}", spanned(&one.years))?;
     }
     if now.is_empty() {

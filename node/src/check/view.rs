@@ -118,14 +118,20 @@ pub(super) fn next(report: &Report, unlocks: &[Unlock]) -> Vec<String> {
     if let Some(first) = unlocks.iter().find(|one| !one.indicators.is_empty()) {
         let many = first.indicators.len();
         let noun = if many == 1 { "indicator" } else { "indicators" };
-        next.push(format!("Add {} ({}): it unlocks {many} more {noun}.", first.table, first.export));
+        next.push(format!(
+            "Add {} ({}): it unlocks {many} more {noun}.",
+            first.table, first.export
+        ));
     }
     let noted = |finding: &&Finding| finding.effect != Effect::Refused;
     let files = report.files.iter().flat_map(|file| &file.findings).chain(&report.study);
     let many = files.filter(noted).count();
     if many > 0 {
         let each = if many == 1 { "the one finding" } else { "the findings" };
-        next.insert(0, format!("Look at {each} above; correct in the student system what is wrong there."));
+        next.insert(
+            0,
+            format!("Look at {each} above; correct in the student system what is wrong there."),
+        );
     }
     next.push("Load or run: the files are accepted.".to_owned());
     next

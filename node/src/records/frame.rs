@@ -134,7 +134,13 @@ pub(crate) fn read(folder: &Path, table: &Table) -> Found {
                 tally.whole(rule, Effect::Refused, text);
             }
             let findings = tally.findings(0);
-            Found::Refused(FileReport { file, rows_read: 0, rows_kept: 0, findings })
+            Found::Refused(FileReport {
+                file,
+                rows_read: 0,
+                rows_kept: 0,
+                findings,
+                columns: Vec::new(),
+            })
         }
     }
 }

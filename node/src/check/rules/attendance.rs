@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Found, SchoolLabels, Seen, listed, over_rows, percent, whole};
-use crate::records::{Rule, model::Attendance};
+use crate::records::{Attendance, Rule};
 
 /// Percent of a school's students without one absence from which absences seem left out.
 const NEVER_ABSENT_PERCENT: u64 = 97;

@@ -1,7 +1,7 @@
 //! W107: changes of English learner status that cannot be.
 
 use super::{Found, Seen, over_rows};
-use crate::records::{Rule, model::Elas};
+use crate::records::{Elas, Rule};
 
 pub(super) fn rules(seen: Seen<'_>, found: &mut Found) {
     let Some(rows) = seen.el_history else { return };

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use flashlight_proto::category::Family;
 
 use super::{Found, Seen, over_rows, whole};
-use crate::records::{Rule, model::{Enrollment, Status}};
+use crate::records::{Enrollment, Rule, Status};
 
 /// School years that do not fit the folder's name or have no attendance.
 pub(super) fn years(seen: Seen<'_>, folder: Option<&str>, found: &mut Found) {

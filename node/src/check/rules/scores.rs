@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use flashlight_proto::category::{Grade, Subject};
 
 use super::{Found, SMALL, SchoolLabels, Seen, listed, percent, whole};
-use crate::records::{Rule, model::Status};
+use crate::records::{Rule, Status};
 
 /// Percent of a tested grade without a score that is usual in the state.
 const USUAL_PERCENT: u64 = 4;

@@ -71,7 +71,8 @@ pub(super) fn change(
         changes.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
         if !changes.is_empty() {
             let told = listed(changes.into_iter().map(|(_, text)| text).collect());
-            let text = format!("enrolment of {year} against {}: {told}. A partial export?", year - 1);
+            let text =
+                format!("enrolment of {year} against {}: {told}. A partial export?", year - 1);
             found.push(("enrollments", whole(Rule::W102, text)));
         }
     }

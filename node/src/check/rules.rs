@@ -8,15 +8,14 @@ mod attendance;
 mod el;
 mod enrolled;
 mod scores;
-mod volume;
+pub(crate) mod volume;
 
 use std::{collections::HashMap, fmt::Write as _};
 
 use flashlight_proto::schools::SchoolTable;
 
 use crate::records::{
-    Effect, Finding, Rule,
-    model::{Answer, Attendance, ElStatus, Enrollment, Score},
+    Attendance, Effect, ElStatus, Enrollment, Finding, ROWS_KEPT, ROWS_SHOWN, Records, Rule, Score,
 };
 
 /// Students below which a school is not named unless the public table knows it: a column of student
@@ -24,10 +23,6 @@ use crate::records::{
 pub(crate) const SMALL: usize = 11;
 /// Schools named in one finding.
 const SCHOOLS_SHOWN: usize = 5;
-/// Rows of a finding kept for the local copy.
-pub(crate) const ROWS_KEPT: usize = 1000;
-/// Row numbers shown in a finding.
-const ROWS_SHOWN: usize = 5;
 
 /// The rows that rules read.
 #[derive(Clone, Copy)]
@@ -37,9 +32,21 @@ pub(crate) struct Seen<'a> {
     pub(crate) attendance: Option<&'a [Attendance]>,
     pub(crate) scores: Option<&'a [Score]>,
     pub(crate) el_history: Option<&'a [ElStatus]>,
-    pub(crate) answers: Option<&'a [Answer]>,
     /// The ids of schools by number.
     pub(crate) schools: &'a [String],
+}
+
+impl<'a> Seen<'a> {
+    /// The rows of these records.
+    pub(crate) fn of(records: &'a Records) -> Self {
+        Self {
+            enrollments: &records.enrollments,
+            attendance: records.attendance.as_deref(),
+            scores: records.scores.as_deref(),
+            el_history: records.el_history.as_deref(),
+            schools: &records.schools,
+        }
+    }
 }
 
 /// Findings by the table they concern.
@@ -141,15 +148,8 @@ pub(crate) fn over_rows(
 }
 
 /// A finding about whole schools or the whole table.
-pub(crate) fn whole(rule: Rule, message: String) -> Finding {
-    Finding {
-        rule,
-        effect: Effect::Noted,
-        rows: 0,
-        first_rows: Vec::new(),
-        message,
-        behind: Vec::new(),
-    }
+pub(crate) const fn whole(rule: Rule, message: String) -> Finding {
+    Finding::whole(rule, Effect::Noted, message)
 }
 
 /// A list for a sentence: at most five, then how many more.

@@ -24,8 +24,8 @@ pub struct ColumnCounts {
 const FLAGS: &[&str] =
     &["true", "false", "Y", "N", "1", "0", "yes", "no", "TRUE", "FALSE", "True", "False", "y", "n"];
 const GRADES: &[&str] = &[
-    "TK", "KN", "01", "02", "03", "04", "05", "06", "07", "08", "09", "10", "11", "12", "UG", "1", "2",
-    "3", "4", "5", "6", "7", "8", "9",
+    "TK", "KN", "01", "02", "03", "04", "05", "06", "07", "08", "09", "10", "11", "12", "UG", "1",
+    "2", "3", "4", "5", "6", "7", "8", "9",
 ];
 const ELAS: &[&str] = &["EO", "EL", "IFEP", "RFEP", "TBD", "ADEL"];
 const YEARS: &[&str] = &[
@@ -33,8 +33,8 @@ const YEARS: &[&str] = &[
     "2024", "2025", "2026", "2027", "2028", "2029", "2030", "2031", "2032", "2033", "2034", "2035",
 ];
 const LETTERS: &[&str] = &[
-    "A+", "A", "A-", "B+", "B", "B-", "C+", "C", "C-", "D+", "D", "D-", "F", "P", "NP", "CR", "NC", "I",
-    "W",
+    "A+", "A", "A-", "B+", "B", "B-", "C+", "C", "C-", "D+", "D", "D-", "F", "P", "NP", "CR", "NC",
+    "I", "W",
 ];
 
 /// The codes of a column by its name; `None`: it is not coded.
@@ -43,20 +43,30 @@ pub(crate) fn codes(column: &str) -> Option<&'static [&'static str]> {
     Some(match column {
         "school_year" | "cohort_year" | "as_of_year" | "first_9th_year" => YEARS,
         "grade" | "grade_tested" | "grade_low" | "grade_high" => GRADES,
-        "el" | "swd" | "sed" | "frpm" | "homeless" | "foster" | "migrant" | "military" | "exempt"
-        | "included" | "statutory" | "met_ag" | "charter" => FLAGS,
+        "el" | "swd" | "sed" | "frpm" | "homeless" | "foster" | "migrant" | "military"
+        | "exempt" | "included" | "statutory" | "met_ag" | "charter" => FLAGS,
         "sex" => &["F", "M", "X"],
         "race_ethnicity" => &[
-            "Hispanic", "AmIndian", "Asian", "PacIsl", "Filipino", "Black", "White", "Multiple", "Missing",
+            "Hispanic", "AmIndian", "Asian", "PacIsl", "Filipino", "Black", "White", "Multiple",
+            "Missing",
         ],
         "elas" => ELAS,
         "parent_education" => &["1", "2", "3", "4", "5"],
         "enrollment_status" => &["primary", "secondary", "short", "non_ada"],
-        "category" => &[
-            "present", "absent_excused", "absent_unexcused", "tardy", "partial", "oss", "iss",
-        ],
+        "category" => {
+            &["present", "absent_excused", "absent_unexcused", "tardy", "partial", "oss", "iss"]
+        }
         "test_id" => &[
-            "CAASPP-SBAC", "CAA", "CAST", "ELPAC", "ALT-ELPAC", "iReady", "MAP", "STAR", "SBAC", "CAASPP",
+            "CAASPP-SBAC",
+            "CAA",
+            "CAST",
+            "ELPAC",
+            "ALT-ELPAC",
+            "iReady",
+            "MAP",
+            "STAR",
+            "SBAC",
+            "CAASPP",
         ],
         "subject" => &["ELA", "MATH", "SCI", "ELP", "HSS", "LANG", "VPA", "ELEC", "OTHER"],
         "admin" => &["summative", "interim", "BOY", "MOY", "EOY"],
@@ -71,8 +81,14 @@ pub(crate) fn codes(column: &str) -> Option<&'static [&'static str]> {
         }
         "respondent" => &["student", "staff", "parent"],
         "scale" => &[
-            "support", "belonging", "rules", "safety", "growth_mindset", "self_efficacy",
-            "self_management", "social_awareness",
+            "support",
+            "belonging",
+            "rules",
+            "safety",
+            "growth_mindset",
+            "self_efficacy",
+            "self_management",
+            "social_awareness",
         ],
         "value" => &["1", "2", "3", "4", "5", "6", "7"],
         "level" => &["2yr", "4yr", "ES", "MS", "HS", "K8", "Span", "Alt"],
