@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
-use flashlight_proto::identity::{DistrictId, IdentityKey};
+use flashlight_proto::identity::IdentityKey;
 use flashlight_proto::layout::LayoutError;
 use flashlight_proto::release::verify_folder;
 use flashlight_proto::schools::{SchoolTable, SchoolsError};
@@ -24,7 +24,7 @@ use flashlight_store::pause::Pause;
 use zeroize::Zeroizing;
 
 use crate::aggregate::aggregate;
-use crate::check::{Against, check};
+use crate::check;
 use crate::consent::Policy;
 use crate::enroll::{EnrollError, Membership, enroll};
 use crate::gate::POLICY_FILE;

@@ -37,6 +37,9 @@ pub struct Unlock {
     pub with_others: Vec<Indicator>,
 }
 
+/// Why nothing can be computed from files that are here.
+const REFUSED: &str = "what is refused has to be mended first";
+
 /// The pieces an indicator needs, beside enrolments; and those it does without, less well.
 pub(super) fn needs(indicator: Indicator) -> (&'static [Piece], &'static [Piece]) {
     use Piece as P;
@@ -82,17 +85,22 @@ pub(super) fn needs(indicator: Indicator) -> (&'static [Piece], &'static [Piece]
 pub(super) struct Held {
     years: BTreeMap<Piece, Years>,
     reasons: BTreeMap<Piece, String>,
+    /// Pieces of files that are here; nothing can be read from them while one is refused.
+    unread: BTreeSet<Piece>,
 }
 
 impl Held {
     /// Of the records read; of a folder that was refused, by its report alone.
     pub(super) fn new(records: Option<&Records>, report: &Report) -> Self {
-        let mut held = Self { years: BTreeMap::new(), reasons: BTreeMap::new() };
+        let mut held =
+            Self { years: BTreeMap::new(), reasons: BTreeMap::new(), unread: BTreeSet::new() };
         for piece in Piece::ALL {
             if let Some(years) = records.and_then(|records| piece.years(records)) {
                 held.years.insert(piece, years);
+            } else if records.is_none() && is_there(piece, report) {
+                held.unread.insert(piece);
             } else {
-                held.reasons.insert(piece, reason(piece, records.is_some(), report));
+                held.reasons.insert(piece, reason(piece, report));
             }
         }
         held
@@ -114,21 +122,20 @@ impl Held {
     }
 }
 
-fn reason(piece: Piece, is_read: bool, report: &Report) -> String {
+/// Whether the piece's file is here, readable or not.
+fn is_there(piece: Piece, report: &Report) -> bool {
     let table = piece.table();
-    let stem =
-        |file: &str| file.rsplit_once('.').map_or(file.to_owned(), |(stem, _)| stem.to_owned());
-    let daily = table == "attendance_summary";
-    let file = report.files.iter().find(|file| {
-        let stem = stem(&file.file);
-        stem == table || daily && stem == "attendance_daily"
-    });
-    let Some(file) = file else { return format!("there is no {table}") };
-    let refused = report.refusals().find(|(name, _)| *name == Some(file.file.as_str()));
-    match refused {
-        Some((_, finding)) => format!("{} is refused ({:?})", file.file, finding.rule),
-        None if !is_read => "another file is refused".to_owned(),
-        None => piece.lacking().to_owned(),
+    report.files.iter().any(|file| {
+        let stem = file.file.rsplit_once('.').map_or(file.file.as_str(), |(stem, _)| stem);
+        stem == table || table == "attendance_summary" && stem == "attendance_daily"
+    })
+}
+
+fn reason(piece: Piece, report: &Report) -> String {
+    if is_there(piece, report) {
+        piece.lacking().to_owned()
+    } else {
+        format!("there is no {}", piece.table())
     }
 }
 
@@ -147,6 +154,10 @@ fn one(held: &Held, indicator: Indicator) -> Computable {
         {
             lacking.push(reason.clone());
         }
+    }
+    let is_unread = all().any(|piece| held.unread.contains(piece));
+    if is_unread {
+        lacking.insert(0, REFUSED.to_owned());
     }
     let mut years = held.years(needed).unwrap_or_default();
     if indicator == Indicator::ElProgress {
@@ -214,6 +225,22 @@ mod tests {
             };
             assert!(Indicator::ALL.iter().any(is_needed), "{piece:?}");
         }
+    }
+
+    #[test]
+    fn a_refused_folder_is_asked_to_be_mended_and_not_to_bring_what_it_has() {
+        let findings = Vec::new();
+        let file = "enrollments.csv".to_owned();
+        let file = crate::records::FileReport {
+            file,
+            rows_read: 0,
+            rows_kept: 0,
+            findings,
+            columns: Vec::new(),
+        };
+        let held = Held::new(None, &Report { files: vec![file], study: Vec::new() });
+        assert!(unlocks(&held).iter().all(|one| one.table != "enrollments"));
+        assert_eq!(computable(&held)[0].lacking, [REFUSED]);
     }
 
     #[test]

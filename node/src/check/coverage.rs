@@ -61,11 +61,8 @@ pub(super) fn coverage(
         entry.students = *count;
         entry.students_before = volume::year_before(&students, before, *key, seen);
     }
-    let mut home = HashMap::new();
-    records
-        .enrollments
-        .iter()
-        .for_each(|row| drop(home.insert((row.student, row.year), row.school)));
+    let rows = records.enrollments.iter();
+    let home: HashMap<_, _> = rows.map(|row| ((row.student, row.year), row.school)).collect();
     let mut add = |school: Option<u32>, row: (_, i16), field: fn(&mut SchoolYear) -> &mut u64| {
         let school = school.or_else(|| home.get(&row).copied());
         if let Some(school) = school {

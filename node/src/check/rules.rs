@@ -10,7 +10,7 @@ mod enrolled;
 mod scores;
 pub(crate) mod volume;
 
-use std::{collections::HashMap, fmt::Write as _};
+use std::collections::HashMap;
 
 use flashlight_proto::schools::SchoolTable;
 
@@ -139,7 +139,8 @@ pub(crate) fn over_rows(
     let more = if count > ROWS_SHOWN { ", …" } else { "" };
     let mut message = format!("{count} {noun} {problem} ({word} {}{more})", shown.join(", "));
     if !hint.is_empty() {
-        drop(write!(message, ". {hint}"));
+        message.push_str(". ");
+        message.push_str(hint);
     }
     let first_rows = rows.iter().copied().take(ROWS_SHOWN).collect();
     rows.truncate(ROWS_KEPT);
@@ -158,7 +159,7 @@ pub(crate) fn listed(mut items: Vec<String>) -> String {
     items.truncate(SCHOOLS_SHOWN);
     let mut text = items.join("; ");
     if more > 0 {
-        drop(write!(text, "; and {more} more"));
+        text.push_str(&format!("; and {more} more"));
     }
     text
 }

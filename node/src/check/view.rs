@@ -70,7 +70,7 @@ impl Verdict {
         match self {
             Self::Ready => "Nothing was found: the files can be used as they are.",
             Self::Look => "The files can be used. Look at what was noted or left out.",
-            Self::Mend => "Something is refused: mend it before the files are used.",
+            Self::Mend => "Mend what is refused before the files are used.",
         }
     }
 }
@@ -107,9 +107,14 @@ pub(super) fn state(file: &FileReport) -> Verdict {
 pub(super) fn next(report: &Report, unlocks: &[Unlock]) -> Vec<String> {
     const STEPS: usize = 5;
     let mut next = Vec::new();
-    for (file, finding) in report.refusals().take(STEPS) {
-        let place = file.unwrap_or("the study");
-        next.push(format!("Mend {place}: {}", finding.message));
+    let refusals: Vec<_> = report.refusals().collect();
+    for refused in refusals.chunk_by(|a, b| a.0 == b.0).take(STEPS) {
+        let Some((file, finding)) = refused.first() else { continue };
+        let more = match refused.len() - 1 {
+            0 => String::new(),
+            more => format!(" (and {more} more)"),
+        };
+        next.push(format!("Mend {}: {}{more}.", file.unwrap_or("the study"), finding.message));
     }
     if !next.is_empty() {
         next.push("Then run the check again.".to_owned());

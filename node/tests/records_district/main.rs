@@ -3,6 +3,7 @@
 //! One binary, because each that links the node is large.
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail like the tests do")]
 
+mod bad_input;
 mod folder;
 mod hand_counted;
 mod network;

@@ -60,9 +60,9 @@ fn missing(seen: Seen<'_>, found: &mut Found) {
 fn small(seen: Seen<'_>, labels: &SchoolLabels<'_>, found: &mut Found) {
     let Some(scores) = seen.scores else { return };
     let Some(year) = scores.iter().map(|row| row.year).max() else { return };
-    let mut school_of = HashMap::new();
+    let mut school_of: HashMap<_, u32> = HashMap::new();
     let rows = seen.enrollments.iter().filter(|row| row.year == year);
-    rows.for_each(|row| drop(school_of.insert(row.student, row.school)));
+    school_of.extend(rows.map(|row| (row.student, row.school)));
     let mut tested: BTreeMap<u32, BTreeMap<Subject, usize>> = BTreeMap::new();
     for row in scores.iter().filter(|row| row.year == year && row.score.is_some()) {
         let school = row.school.or_else(|| school_of.get(&row.student).copied());
