@@ -6,9 +6,10 @@
 //! each counted once; a year or a file that the study needs and the folder lacks is a refusal, never
 //! a zero. Integers only. Touches nothing.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use flashlight_proto::{
+    category::Indicator,
     identity::DistrictId,
     layout::{Block, Encoding, Layout},
     schools::SchoolTable,
@@ -17,8 +18,8 @@ use flashlight_proto::{
 use zeroize::Zeroizing;
 
 use crate::{
-    indicators::{self, Amount, Measured},
-    records::{Effect, Finding, Network, Records, Report, Rule, Source},
+    indicators::{self, Amount, Ask, Counted as One, Notes, Schools, Student, Term},
+    records::{Effect, Finding, Records, Report, Rule, Source},
 };
 
 /// Why there is no contribution.
@@ -48,19 +49,43 @@ impl AggregateError {
     }
 }
 
+/// Whose records they are, and what its policy allows.
+#[derive(Clone, Copy, Default)]
+pub struct Whose<'a> {
+    /// The district; without it any school of the public table counts.
+    pub district: Option<&'a DistrictId>,
+    /// Whether answers to surveys count whose respondents are no student of the district: their
+    /// unit is the response, and one person may have given several.
+    pub accept_responses: bool,
+}
+
+impl<'a> From<&'a DistrictId> for Whose<'a> {
+    fn from(district: &'a DistrictId) -> Self {
+        Self { district: Some(district), accept_responses: false }
+    }
+}
+
+impl<'a> From<Option<&'a DistrictId>> for Whose<'a> {
+    fn from(district: Option<&'a DistrictId>) -> Self {
+        Self { district, accept_responses: false }
+    }
+}
+
 /// This district's words for the study, and what was found while counting (`Report::study`).
+///
+/// `whose`: the district, or a [`Whose`] that also says what its policy accepts.
 ///
 /// # Errors
 /// [`AggregateError::Refused`] with the whole report when a file or a year is missing, or too many
 /// rows cannot be counted.
-pub fn aggregate(
+pub fn aggregate<'a>(
     records: &Records,
     study: &Study,
     schools: &SchoolTable,
     layout: &Layout,
-    district: &DistrictId,
+    whose: impl Into<Whose<'a>>,
 ) -> Result<(Zeroizing<Vec<i64>>, Report), AggregateError> {
-    let counted = count(records, study, schools, layout, Some(district));
+    let counted = count(records, study, schools, layout, whose);
     let report = Report { files: Vec::new(), study: counted.findings };
     if report.is_refused() {
         return Err(AggregateError::Refused(Box::new(report)));
@@ -77,13 +102,14 @@ pub(crate) struct Counted {
 }
 
 /// Counts the study's words. Without a district any school of the public table counts.
-pub(crate) fn count(
+pub(crate) fn count<'a>(
     records: &Records,
     study: &Study,
     schools: &SchoolTable,
     layout: &Layout,
-    district: Option<&DistrictId>,
+    whose: impl Into<Whose<'a>>,
 ) -> Counted {
+    let whose = whose.into();
     let mut counted = Counted {
         words: Zeroizing::new(vec![0; layout.words()]),
         findings: missing(records, study),
@@ -91,24 +117,58 @@ pub(crate) fn count(
     if !counted.findings.is_empty() {
         return counted;
     }
-    let years: BTreeSet<i16> = layout.blocks().iter().map(|block| block.year).collect();
-    for year in years {
-        let network = records.network(year, study.as_of, schools, district);
-        let found = network.findings.clone();
-        tell(&mut counted.findings, Source::Enrollments, year, found);
-        for (index, table) in study.tables.iter().enumerate() {
-            let blocks = || {
-                layout.blocks().iter().filter(|block| (block.table, block.year) == (index, year))
-            };
-            if blocks().next().is_none() {
-                continue;
-            }
-            let (measured, found) = indicators::measure(records, study, table, &network);
-            tell(&mut counted.findings, indicators::source(table.indicator), year, found);
-            blocks().for_each(|block| add(block, &network, &measured, &mut counted.words));
-        }
+    let mut years: BTreeMap<i16, BTreeMap<usize, Vec<&Block>>> = BTreeMap::new();
+    for block in layout.blocks() {
+        years.entry(block.year).or_default().entry(block.table).or_default().push(block);
+    }
+    let schools = Schools::public(records, schools, whose.district);
+    for (year, tables) in years {
+        let term = Term::new(year, study.as_of.into(), &schools);
+        let asked = tables.into_iter().map(|(table, blocks)| Asked {
+            ask: Ask {
+                accept_responses: whose.accept_responses,
+                ..Ask::of(records, study, &study.tables[table])
+            },
+            blocks,
+            notes: Notes::default(),
+        });
+        count_year(records, &term, asked.collect(), &mut counted);
     }
     counted
+}
+
+/// One table in one year.
+struct Asked<'a> {
+    ask: Ask<'a>,
+    blocks: Vec<&'a Block>,
+    notes: Notes,
+}
+
+/// Counts one year's tables in one walk over the students.
+fn count_year(
+    records: &Records,
+    term: &Term<'_>,
+    mut asked: Vec<Asked<'_>>,
+    counted: &mut Counted,
+) {
+    let mut placing = Notes::default();
+    let mut rows = 0;
+    for pupil in records.pupils() {
+        let student = Student::new(pupil, term, &mut placing);
+        rows += student.enrollments.len() as u64;
+        for Asked { ask, blocks, notes } in &mut asked {
+            if let Some(one) = indicators::one(&student, ask, notes) {
+                blocks.iter().for_each(|block| add(block, &one, &mut counted.words));
+            }
+        }
+    }
+    let findings = &mut counted.findings;
+    tell(findings, Source::Enrollments, term.year, placing.findings(rows, None));
+    for Asked { ask, notes, .. } in asked {
+        // Nothing here leaves out more than so many rows, so their number does not matter.
+        let found = notes.findings(0, ask.indicator.subject());
+        tell(findings, indicators::source(ask.indicator), term.year, found);
+    }
 }
 
 /// The files and years the study reads and the folder lacks (E009).
@@ -116,25 +176,15 @@ fn missing(records: &Records, study: &Study) -> Vec<Finding> {
     let mut needed: BTreeSet<(&str, i16)> = BTreeSet::new();
     let mut findings = Vec::new();
     for table in &study.tables {
-        let source = indicators::source(table.indicator);
-        let has_file = match source {
-            Source::Enrollments => true,
-            Source::Attendance => records.has_attendance(),
-            Source::Assessments => records.has_assessments(),
-        };
-        if !has_file && needed.insert((source.name(), 0)) {
-            let text = format!(
-                "{} needs {1}.csv or {1}.parquet in the district's folder",
-                table.indicator,
-                source.name()
-            );
-            findings.push(refusal(Rule::E009, text));
+        for source in indicators::sources(table.indicator) {
+            if !records.has(*source) && needed.insert((source.name(), 0)) {
+                findings.push(refusal(Rule::E009, lacks(table.indicator, *source)));
+            }
         }
-        for (source, year) in
-            table.years.iter().flat_map(|year| [(Source::Enrollments, *year), (source, *year)])
-        {
-            let is_read = source == Source::Enrollments || has_file;
-            if is_read && !records.has_year(source, year) && needed.insert((source.name(), year)) {
+        let years = table.years.iter();
+        for (source, year) in years.flat_map(|year| indicators::needs(table.indicator, *year)) {
+            let Some(year) = year.filter(|_| records.has(source)) else { continue };
+            if !records.has_year(source, year) && needed.insert((source.name(), year)) {
                 let text = format!(
                     "{} has no row that counts of school year {year}, which the study reads",
                     source.name()
@@ -146,12 +196,17 @@ fn missing(records: &Records, study: &Study) -> Vec<Finding> {
     findings
 }
 
+/// That an indicator needs a file.
+pub(crate) fn lacks(indicator: Indicator, source: Source) -> String {
+    format!("{indicator} needs {0}.csv or {0}.parquet in the district's folder", source.name())
+}
+
 fn refusal(rule: Rule, message: String) -> Finding {
     Finding::whole(rule, Effect::Refused, message)
 }
 
 /// Adds findings under their file and year, each once.
-fn tell(findings: &mut Vec<Finding>, source: Source, year: i16, found: Vec<Finding>) {
+pub(crate) fn tell(findings: &mut Vec<Finding>, source: Source, year: i16, found: Vec<Finding>) {
     for mut finding in found {
         finding.message = format!("{}, {year}: {}", source.name(), finding.message);
         if !findings.contains(&finding) {
@@ -160,21 +215,24 @@ fn tell(findings: &mut Vec<Finding>, source: Source, year: i16, found: Vec<Findi
     }
 }
 
-/// Adds each student's amount to the block's words.
-fn add(block: &Block, network: &Network, measured: &[Option<Measured>], words: &mut [i64]) {
-    for (student, measured) in network.students.iter().zip(measured) {
-        let Some(Measured { grade, amount }) = measured else { continue };
-        let group = block.family.map_or(0, |family| usize::from(student.groups[family.index()]));
-        let Some(word) = block.word_of(student.level, *grade, group) else { continue };
-        match (block.encoding, *amount) {
-            (Encoding::Mean { mid, .. }, Amount::Value(value)) => {
-                words[word] += value - mid;
-                words[word + 1] += 1;
-            }
-            (Encoding::Rate, Amount::Part(is_in)) => words[word + usize::from(!is_in)] += 1,
-            (Encoding::Count, Amount::One) => words[word] += 1,
-            // The encoding of a block follows from its indicator, and so does the amount.
-            (Encoding::Mean { .. } | Encoding::Rate | Encoding::Count, _) => {}
+/// Adds one student's amount to the block's words.
+fn add(block: &Block, one: &One, words: &mut [i64]) {
+    let place = &one.place;
+    let group = block.family.map_or(0, |family| usize::from(place.groups[family.index()]));
+    let Some(word) = block.word_of(place.level, place.grade, group) else { return };
+    match (block.encoding, one.amount) {
+        (Encoding::Mean { mid, .. }, Amount::Value(value)) => {
+            words[word] += value - mid;
+            words[word + 1] += 1;
         }
+        (Encoding::Rate, Amount::Part(is_in)) => words[word + usize::from(!is_in)] += 1,
+        (Encoding::Count, Amount::One) => words[word] += 1,
+        (Encoding::Items, Amount::Items { favourable, answered }) => {
+            words[word] += favourable;
+            words[word + 1] += answered - favourable;
+            words[word + 2] += 1;
+        }
+        // The encoding of a block follows from its indicator, and so does the amount.
+        (Encoding::Mean { .. } | Encoding::Rate | Encoding::Count | Encoding::Items, _) => {}
     }
 }

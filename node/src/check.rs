@@ -90,6 +90,7 @@ pub(crate) fn validation(
         for (table, finding) in rules::all(seen, &labels, folder, &[]) {
             place(&mut report, table, finding);
         }
+        no_sem(&mut report);
         coverage = coverage::coverage(records, seen, &labels, &[]);
         school_years.extend(records.enrollments.iter().map(|row| row.year));
     }
@@ -117,6 +118,20 @@ fn place(report: &mut Report, table: &str, finding: Finding) {
     if let Some(file) = report.files.iter_mut().find(is_of) {
         file.findings.push(finding);
         file.findings.sort_by_key(|finding| (finding.effect, finding.rule));
+    }
+}
+
+/// Tells score files without a standard error of measurement, which growth weighs scores by (W106).
+fn no_sem(report: &mut Report) {
+    let files = report.files.iter().filter(|file| file.file.starts_with("assessments."));
+    let is_filled = |file: &FileReport| {
+        file.columns.iter().any(|column| column.column == "sem" && column.filled > 0)
+    };
+    if files.clone().any(|file| !is_filled(file)) {
+        let text = "sem is empty or missing: growth will be less sure. TOMS has it as \
+                    StandardErrorMeasurement";
+        let finding = Finding::whole(Rule::W106, Effect::Noted, text.to_owned());
+        place(report, "assessments", finding);
     }
 }
 

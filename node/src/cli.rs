@@ -33,6 +33,7 @@ use crate::link;
 use crate::officer;
 use crate::preview::{self, Asked};
 use crate::records::Records;
+use crate::results;
 use crate::round::{Node, Question, Refusal, Words, now_ms};
 
 /// Largest file of a release folder that `verify` reads.
@@ -105,6 +106,10 @@ enum Command {
         #[arg(long)]
         small_only: bool,
     },
+    /// Show the district's own exact numbers; nothing is sent
+    Local(results::LocalArgs),
+    /// Write the students and rows behind one number to a file, and note it
+    Extract(results::ExtractArgs),
     /// Stay connected to the hub and take part in studies
     Run {
         /// This node's folder
@@ -223,6 +228,8 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
             let (study, dir, data, html) = (&study, &dir, &data, html.as_deref());
             look(&Asked { study, dir, data, json, html, small_only })
         }
+        Command::Local(args) => results::show(&args),
+        Command::Extract(args) => results::extract(&args),
         Command::Run { dir, data, pause_at } => serve(&dir, data, pause_at),
         Command::Verify { folder, hub_key, dir } => {
             verify(&folder, hub_key.as_deref(), dir.as_deref())

@@ -19,6 +19,8 @@ mod node;
 pub mod noise;
 pub mod officer;
 pub mod preview;
+mod progress;
 pub mod records;
+mod results;
 pub mod round;
 pub mod tls;

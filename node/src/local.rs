@@ -2,7 +2,14 @@
 //! form, and is not part of a release.
 //!
 //! In: records, a study and its layout. Out: one [`LocalCell`] per cell of the layout, in its order:
-//! blocks as in the layout, cells as in each block.
+//! blocks as in the layout, cells as in each block. Or, in: records and a [`LocalQuery`]. Out:
+//! [`LocalResults`] of the district and its schools by the official rule of each ([`local`]), and the
+//! students and rows behind any of them ([`records_behind`]).
+
+mod behind;
+mod engine;
+mod query;
+mod sbac;
 
 use flashlight_proto::{
     identity::DistrictId,
@@ -11,6 +18,11 @@ use flashlight_proto::{
     study::Study,
 };
 
+pub use self::{
+    behind::records_behind,
+    engine::local,
+    query::{Behind, By, CellAsked, LocalQuery, LocalResults, LocalRow, SMALL_BELOW, Scope},
+};
 use crate::{
     aggregate::{AggregateError, count},
     records::{Records, Report},
@@ -51,12 +63,12 @@ pub fn exact_cells(
     Ok(cells_of(study, layout, &counted.words))
 }
 
-/// The cells of a district's exact words.
-pub(crate) fn cells_of(study: &Study, layout: &Layout, words: &[i64]) -> Vec<LocalCell> {
+/// The cells of a district's exact words, as [`crate::aggregate::aggregate`] counts them.
+#[must_use]
+pub fn cells_of(study: &Study, layout: &Layout, words: &[i64]) -> Vec<LocalCell> {
     let mut cells = Vec::new();
     for (index, block) in layout.blocks().iter().enumerate() {
-        let grid =
-            study.scores(&study.tables[block.table]).map_or(1, |(test, _)| test.units_per_point);
+        let grid = study.units_per_point(&study.tables[block.table]);
         let words = &words[block.first_word()..block.first_word() + block.words()];
         let own = words.chunks_exact(block.encoding.words());
         cells.extend(
@@ -67,6 +79,10 @@ pub(crate) fn cells_of(study: &Study, layout: &Layout, words: &[i64]) -> Vec<Loc
 }
 
 fn cell(index: usize, block: &Block, key: &CellKey, words: &[i64], grid: u32) -> LocalCell {
+    if let (Encoding::Items, [part, rest, n]) = (block.encoding, words) {
+        let value = (part + rest > 0).then(|| real(*part) / real(part + rest));
+        return LocalCell { block: index, key: *key, n: n.unsigned_abs(), total: *part, value };
+    }
     let (total, n) = match (block.encoding, words) {
         (Encoding::Rate, [part, rest]) => (*part, part + rest),
         (Encoding::Mean { mid, .. }, [sum, n]) => (sum + mid * n, *n),
@@ -75,7 +91,7 @@ fn cell(index: usize, block: &Block, key: &CellKey, words: &[i64], grid: u32) ->
     };
     let value = match block.encoding {
         Encoding::Count => Some(real(total)),
-        Encoding::Rate => (n > 0).then(|| real(total) / real(n)),
+        Encoding::Rate | Encoding::Items => (n > 0).then(|| real(total) / real(n)),
         Encoding::Mean { .. } => (n > 0).then(|| real(total) / real(n) / f64::from(grid)),
     };
     LocalCell { block: index, key: *key, n: n.unsigned_abs(), total, value }

@@ -142,3 +142,5 @@ fn of_words<R: CryptoRng>(
 
 #[cfg(test)]
 mod tests;
+
+pub(crate) use self::last::day;

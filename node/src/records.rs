@@ -38,47 +38,55 @@
 
 mod assessments;
 mod attendance;
+mod bounds;
+mod calendar;
+mod checked;
+mod cohorts;
 mod copy;
+mod course_grades;
+mod crosswalk;
+mod daily;
+#[allow(dead_code, reason = "read by the store")]
+mod daily_sums;
+mod discipline;
 mod enrollments;
 mod frame;
 mod ids;
 mod keys;
+mod mapping;
 mod model;
-mod network;
+mod numbering;
+mod own_ids;
 mod pupils;
+mod read;
 mod report;
 mod rows;
 mod scan;
+pub(crate) mod secret;
+mod survey;
 mod tables;
 mod value;
 mod values;
 
-use std::{collections::HashMap, path::Path};
+use std::path::Path;
 
-use flashlight_proto::{
-    category::{Grade, Subject},
-    identity::DistrictId,
-    schools::SchoolTable,
-    study::Date,
-};
-
-use self::{
-    frame::{Found, Frame},
-    keys::Students,
-    tables::{ASSESSMENTS, ATTENDANCE, ENROLLMENTS, Table},
-    values::Counting,
-};
+pub(crate) use self::own_ids::own_ids;
 pub(crate) use self::{
     ids::ids_at,
     model::{
         Action, Answer, Attendance, College, CourseSubject, ElStatus, Elas, Enrollment, FAMILIES,
         Graduation, Key, Mark, Outcome, Pupil, Sanction, SchoolNumber, Score, Status,
     },
-    network::{Days, Network, Student},
     report::{Fault, MOST_PERCENT_ORPHANS, ROWS_KEPT, ROWS_SHOWN, Tally},
     value::{Day, Decimal, OnGrid},
 };
+use self::{
+    keys::Students,
+    read::{Files, Gathered},
+};
 pub use self::{
+    mapping::MappingError,
+    read::FilesError,
     report::{Effect, FileReport, Finding, Report, Rule},
     values::ColumnCounts,
 };
@@ -96,6 +104,9 @@ pub enum RecordsError {
     /// Two students' ids gave one pseudonym.
     #[error("two student ids came to one pseudonym, which chance all but rules out; read again")]
     Collision,
+    /// The files cannot be told apart, or their mapping cannot be used.
+    #[error(transparent)]
+    Files(#[from] FilesError),
     /// The system gave no randomness.
     #[error("the operating system gave no randomness for the pseudonyms")]
     NoSecret,
@@ -109,6 +120,7 @@ impl RecordsError {
             Self::Missing => "records_missing",
             Self::Refused(_) => "records_refused",
             Self::Collision => "records_collision",
+            Self::Files(_) => "records_files",
             Self::NoSecret => "records_no_secret",
         }
     }
@@ -117,7 +129,7 @@ impl RecordsError {
     #[must_use]
     pub fn report(&self) -> Option<&Report> {
         match self {
-            Self::Missing | Self::Collision | Self::NoSecret => None,
+            Self::Missing | Self::Collision | Self::Files(_) | Self::NoSecret => None,
             Self::Refused(report) => Some(report),
         }
     }
@@ -150,31 +162,16 @@ impl Records {
     /// [`RecordsError`] when there are no enrolments or a file is refused; all files are read
     /// before it is told.
     pub fn read(folder: &Path) -> Result<(Self, Report), RecordsError> {
-        let mut reading = Reading::default();
-        let mut students = Students::passing().map_err(|_| RecordsError::NoSecret)?;
-        let (mut schools, mut tests) = Default::default();
-        let enrollments = reading.table(folder, &ENROLLMENTS, |frame, tally| {
-            enrollments::read(frame, tally, &mut students, &mut schools)
-        });
-        let enrolled = enrollments.as_deref().map(Enrolled::new);
-        let attendance = reading.table(folder, &ATTENDANCE, |frame, tally| {
-            let rows = attendance::read(frame, tally, &mut students, &mut schools);
-            orphans(rows, enrolled.as_ref(), |row| (row.year, row.student, row.row), tally)
-        });
-        let scores = reading.table(folder, &ASSESSMENTS, |frame, tally| {
-            let rows = assessments::read(frame, tally, &mut students, &mut tests);
-            orphans(rows, enrolled.as_ref(), |row| (row.year, row.student, row.row), tally)
-        });
-        if students.collided() {
-            return Err(RecordsError::Collision);
+        let students = Students::passing().map_err(|_| RecordsError::NoSecret)?;
+        let Gathered { mut records, book, mut report, .. } =
+            read::gather(Files::of_folder(folder)?, students, false)?;
+        if let Some(book) = book {
+            let summed = records.add_daily(&book.years(), book.sums());
+            let mut tally = Tally::of(tables::DAILY.name);
+            numbering::tell_summed(&summed, &mut tally);
+            report.add(tables::DAILY.name, tally);
         }
-        if reading.report.is_refused() {
-            return Err(RecordsError::Refused(Box::new(reading.report)));
-        }
-        let enrollments = enrollments.ok_or(RecordsError::Missing)?;
-        let (schools, tests) = (schools.into_names(), tests.into_names());
-        let records = Self { enrollments, attendance, scores, schools, tests, ..Self::default() };
-        Ok((records, reading.report))
+        Ok((records, report))
     }
 
     /// Whether there is such a table.
@@ -218,38 +215,20 @@ impl Records {
         pupils::Pupils::of(self)
     }
 
-    /// The students of one school year, each once at the primary school. Without a district any
-    /// school of the public table counts.
-    pub(crate) fn network(
-        &self,
-        year: i16,
-        as_of: Date,
-        schools: &SchoolTable,
-        district: Option<&DistrictId>,
-    ) -> Network {
-        network::network(self, year, as_of, schools, district)
+    /// The records loaded into the node whose folder is `dir`.
+    pub(crate) fn loaded(_dir: &Path) -> Result<Self, RecordsError> {
+        Err(RecordsError::Missing)
     }
 
-    /// The student's score in a test and subject: its row, the grade tested and the score, in grid
-    /// units.
-    pub(crate) fn score(
-        &self,
-        student: &Student,
-        test: TestNumber,
-        subject: Subject,
-        units_per_point: u32,
-    ) -> Option<(u64, Grade, OnGrid)> {
-        let scores = self.scores.as_deref()?;
-        let key = (student.key, student.year, test.0, subject);
-        let of = |one: &Score| (one.student, one.year, one.test, one.subject);
-        let score = &scores[scores.binary_search_by_key(&key, of).ok()?];
-        Some((score.row.into(), score.grade, score.score?.in_units(units_per_point)))
+    /// As [`Self::pupils`], in two parts of about one size, the first before the second by key.
+    pub(crate) fn halves(&self) -> [impl Iterator<Item = Pupil<'_>> + Send; 2] {
+        pupils::Pupils::of(self).halves()
     }
 
     /// The number of a test, when some score that counts is of it.
-    pub(crate) fn test(&self, id: &str) -> Option<TestNumber> {
+    pub(crate) fn test_number(&self, id: &str) -> Option<u32> {
         let place = self.tests.iter().position(|test| test == id)?;
-        u32::try_from(place).ok().map(TestNumber)
+        u32::try_from(place).ok()
     }
 }
 
@@ -305,90 +284,4 @@ impl Source {
             Self::Postsecondary => "postsecondary",
         }
     }
-}
-
-/// A test by its number among the records'.
-#[derive(Clone, Copy)]
-pub(crate) struct TestNumber(u32);
-
-/// Files read so far.
-#[derive(Default)]
-struct Reading {
-    report: Report,
-}
-
-impl Reading {
-    /// Reads one table's file, if there is one; what is wrong goes to the report.
-    fn table<R>(
-        &mut self,
-        folder: &Path,
-        table: &Table,
-        rows_of: impl FnOnce(&Frame, &mut Tally) -> Vec<R>,
-    ) -> Option<Vec<R>> {
-        let (frame, mut tally) = match frame::read(folder, table) {
-            Found::Missing => return None,
-            Found::Refused(report) => {
-                self.report.files.push(report);
-                return None;
-            }
-            Found::Read(frame, tally) => (frame, tally),
-        };
-        let rows = rows_of(&frame, &mut tally);
-        let rows_read = frame.rows as u64;
-        let findings = tally.findings(rows_read);
-        let rows_kept = rows.len() as u64;
-        let columns = counted(&frame, table);
-        let file = frame.file;
-        self.report.files.push(FileReport { file, rows_read, rows_kept, findings, columns });
-        Some(rows)
-    }
-}
-
-/// What stands in a file's columns.
-fn counted(frame: &Frame, table: &Table) -> Vec<ColumnCounts> {
-    let mut counting = Counting::new(table.columns.iter().map(|column| column.name));
-    for column in (0..table.columns.len()).filter(|column| frame.has(*column)) {
-        for text in (0..frame.rows).filter_map(|at| frame.text(column, at)) {
-            counting.see(column, text);
-        }
-    }
-    counting.counts(frame.rows as u64, |column| frame.has(column))
-}
-
-/// Who is enrolled in which year.
-struct Enrolled(HashMap<i16, Vec<Key>>);
-
-impl Enrolled {
-    fn new(rows: &[Enrollment]) -> Self {
-        let mut years: HashMap<i16, Vec<Key>> = HashMap::new();
-        // The rows come by student, so each list is sorted.
-        rows.iter().for_each(|row| years.entry(row.year).or_default().push(row.student));
-        Self(years)
-    }
-}
-
-/// Leaves out the rows of students who are not enrolled in that year (E010). Years without any
-/// enrolment are kept: a study that asks for them is refused by E009.
-fn orphans<R>(
-    rows: Vec<R>,
-    enrolled: Option<&Enrolled>,
-    key: impl Fn(&R) -> (i16, Key, u32),
-    tally: &mut Tally,
-) -> Vec<R> {
-    const ORPHAN: Fault = Fault {
-        rule: Rule::E010,
-        problem: "has no enrolment in that school year",
-        hint: "",
-        most_percent: Some(MOST_PERCENT_ORPHANS),
-    };
-    let Some(Enrolled(years)) = enrolled else { return rows };
-    let is_known = |row: &R| {
-        let (year, student, _) = key(row);
-        years.get(&year).is_none_or(|students| students.binary_search(&student).is_ok())
-    };
-    let (kept, lost): (Vec<_>, Vec<_>) = rows.into_iter().partition(is_known);
-    let mut lost: Vec<_> = lost.iter().map(|row| key(row).2).collect();
-    lost.sort_unstable();
-    lost.into_iter().for_each(|row| tally.row(&ORPHAN, "student_id", row.into()));
-    kept
 }

@@ -8,7 +8,8 @@
 //! (level, grade, group). A cell exists where the public table has a school of that level offering
 //! that grade in that year, and the indicator counts that grade: for chronic absenteeism the grades
 //! of its preset (`dashboard`: KN to 08, so TK and high school grades have no cells), for scores
-//! the grades tested that the study gives bounds for. A student outside every such level × grade
+//! the grades tested that the study gives bounds for, for graduating classes grade 12. Surveys of
+//! staff and parents, who have no grade, have one place per level, under `UG`. A student outside every such level × grade
 //! belongs to no cell of the block, whatever its `by`, so margins add up: the cells of `["level",
 //! "grade"]` sum to those of `["level"]`, `["grade"]` and `[]`, and each family's groups sum to all
 //! students. For score indicators "grade" is the grade tested, whose bounds and cut apply.
@@ -26,7 +27,7 @@ use crate::{
 
 pub use self::block::{Block, CellKey, Encoding};
 pub use self::noise::{
-    Carried, NoiseBlock, NoiseBlocks, Part, Question, Run, questions, years_read,
+    Carried, NoiseBlock, NoiseBlocks, Part, Question, Run, questions, years_measured, years_read,
 };
 
 /// Most words of one layout: 32 MiB per contribution.
@@ -44,7 +45,7 @@ pub enum LayoutError {
         /// Hash in the study.
         named: Digest,
     },
-    /// The school table has no row for a year the study reads.
+    /// The school table has no row for a year the study measures.
     #[error(
         "[[table]] {table}: the school table has no schools in {year}; add them, or drop the year"
     )]

@@ -116,6 +116,39 @@ mod tests {
     }
 
     #[test]
+    fn indicators_of_the_same_records_are_one_question_and_others_are_not() {
+        let measure = |name: &str| name.parse::<Indicator>().unwrap().measure();
+        for (one, two) in [
+            ("attendance_at_risk", "chronic_absenteeism"),
+            ("expulsion", "suspension"),
+            ("math_participation", "math_met"),
+            ("graduation_5yr", "dropout"),
+            ("graduation_rate", "ag_completion"),
+            ("climate_response", "climate_rules_student"),
+            ("sel_response", "sel_growth_mindset"),
+        ] {
+            assert_eq!(measure(one), measure(two));
+        }
+        for (one, two) in [
+            ("climate_rules_staff", "climate_rules_student"),
+            ("sel_response", "climate_response"),
+            ("hs_readiness", "suspension"),
+            ("college_going", "graduation_4yr"),
+            ("el_progress", "el_redesignation"),
+        ] {
+            assert_ne!(measure(one), measure(two));
+        }
+        // Every measure can be written in a journal and read back.
+        for indicator in Indicator::ALL {
+            let as_of = date("2024-06-30");
+            let indicator = *indicator;
+            let question =
+                Question::from(layout::Question { indicator, year: 2024, as_of }).to_string();
+            assert_eq!(question.parse::<Question>().unwrap().to_string(), question);
+        }
+    }
+
+    #[test]
     fn a_question_is_read_back_from_its_one_text_and_from_no_other() {
         let question: Question = "math/2024@2024-06-30".parse().unwrap();
         assert_eq!(question.to_string().parse(), Ok(question));

@@ -301,8 +301,7 @@ impl<'a> Frame<'a> {
         for (index, block) in self.layout.blocks().iter().enumerate() {
             let table = &self.study.tables[block.table];
             let test: Option<Arc<str>> = table.test.as_deref().map(Arc::from);
-            let scores = self.study.scores(table);
-            let units_per_point = scores.map_or(1, |(test, _)| test.units_per_point);
+            let units_per_point = self.study.units_per_point(table);
             for (cell, key) in block.cells().iter().enumerate() {
                 let word = block.first_word() + cell * block.encoding.words();
                 let outcome = outcome(Place { block, index, cell, word, units_per_point })?;

@@ -59,7 +59,7 @@ pub struct Study {
     pub school_year: i16,
     /// Records are taken as they stood on this date.
     pub as_of: Date,
-    /// The hub's public school table, covering every year read.
+    /// The hub's public school table, covering every year measured.
     pub schools: PublicFile,
     /// Whether noise is added.
     pub mode: Mode,
@@ -96,9 +96,7 @@ impl Study {
     #[must_use]
     pub fn units_per_point(&self, table: &TableSpec) -> u32 {
         match (table.indicator, table.preset) {
-            (Indicator::Climate(..) | Indicator::Sel(_), Some(Preset::PerRespondent)) => {
-                SHARE_UNITS
-            }
+            (indicator, Some(Preset::PerRespondent)) if indicator.is_of_answers() => SHARE_UNITS,
             _ => self.scores(table).map_or(1, |(test, _)| test.units_per_point),
         }
     }
@@ -222,7 +220,8 @@ pub struct TableSpec {
     /// Years after which an English learner who was not redesignated counts; `Some` exactly for
     /// `el_redesignation`.
     pub el_years: Option<u8>,
-    /// School years, each once.
+    /// School years measured, each once. What an indicator reads may reach further back
+    /// ([`Indicator::years_back`]).
     pub years: Vec<i16>,
     /// Break-downs, each once, level before grade; `[]` is the whole network.
     pub by: Vec<Vec<Dimension>>,

@@ -164,6 +164,33 @@ fn every_year_read_is_charged_the_whole_rho_of_the_blocks_that_read_it() {
     assert_eq!(plan.students(), 350, "2024; 2022 is not read");
 }
 
+/// The class of 2024 was in school from 2021 on; the public table knows 2023 and 2024 alone.
+#[test]
+fn earlier_years_that_are_looked_at_are_charged_and_need_no_public_enrolment() {
+    let mut draft = two_years();
+    draft.tables = "[[table]]\nindicator = \"students\"\n\
+                    [[table]]\nindicator = \"graduation_4yr\"\n"
+        .into();
+    let school = "002,2024,Birch,B,ES,KN,05,100";
+    draft.schools = draft.schools.replace(school, "002,2024,Birch,B,HS,09,12,100");
+    let plan = plan(&draft, 5).unwrap();
+    let charges = plan.charges();
+    assert_eq!(charges.keys().copied().collect::<Vec<_>>(), [2021, 2022, 2023, 2024]);
+    for earlier in [2021, 2022, 2023] {
+        assert!((charges[&earlier] - 0.15).abs() < 1e-15, "{charges:?}");
+    }
+    assert!((charges[&2024] - 0.3).abs() < 1e-15, "{charges:?}");
+    assert!((plan.charge_of_a_person() - 0.75).abs() < 1e-12);
+    let class = &plan.block(1, Part::Counts).unwrap().block;
+    assert_eq!(
+        (class.measured.as_slice(), class.years.as_slice()),
+        (&[2024][..], &[2021, 2022, 2023, 2024][..])
+    );
+    let bound = |id: &str| plan.bound(class, &id.parse().unwrap());
+    assert_eq!(bound("A"), 4 * 250 + 1000, "2024, not the 300 of 2023");
+    assert_eq!(plan.students(), 350, "2024; 2023 is not measured");
+}
+
 #[test]
 fn a_districts_bound_follows_its_largest_public_enrolment() {
     let draft = two_years();

@@ -34,7 +34,11 @@ struct Record {
     groups: [usize; Family::ALL.len()],
     /// Grade tested and raw score on the grid, before clipping.
     scores: BTreeMap<Subject, (Grade, i64)>,
-    chronic: Option<bool>,
+    /// By number of the table: in the numerator, in the denominator only, or not counted. Which of
+    /// them follows from records that this test need not model.
+    shares: Vec<Option<bool>>,
+    /// By number of the table: answered items of a survey, and those that are favourable.
+    answers: Vec<(i64, i64)>,
 }
 
 /// One student: all years.
@@ -60,6 +64,15 @@ fn add(study: &Study, layout: &Layout, student: &Student, words: &mut [i64]) {
             words[word + 1] += 1;
         };
         match block.indicator {
+            // Adults have a level and no grade.
+            indicator if indicator.is_of_answers() => {
+                let grade = if indicator.is_of_adults() { Grade::UG } else { record.grade };
+                let (answered, favourable) = record.answers[block.table];
+                if let Some(share) = (favourable * 10_000).checked_div(answered) {
+                    assert!((0..=10_000).contains(&share));
+                    sum(grade, share);
+                }
+            }
             Indicator::Students => {
                 if let Some(word) = word(record.grade) {
                     words[word] += 1;
@@ -82,11 +95,13 @@ fn add(study: &Study, layout: &Layout, student: &Student, words: &mut [i64]) {
                     words[word + usize::from(value < met)] += 1;
                 }
             }
-            Indicator::ChronicAbsenteeism => {
-                if table.preset.counts(record.grade)
-                    && let (Some(word), Some(chronic)) = (word(record.grade), record.chronic)
-                {
-                    words[word + usize::from(!chronic)] += 1;
+            indicator => {
+                // A class is counted in the year it was to graduate, whatever grade it was in.
+                let class =
+                    indicator.measure() == "graduation" || indicator == Indicator::CollegeGoing;
+                let grade = if class { Grade::G12 } else { record.grade };
+                if let (Some(word), Some(counted)) = (word(grade), record.shares[block.table]) {
+                    words[word + usize::from(!counted)] += 1;
                 }
             }
         }
@@ -123,12 +138,20 @@ fn student(rng: &mut ChaCha20Rng, study: &Study) -> Student {
         }
         let groups: Vec<_> =
             Family::ALL.iter().map(|family| below(rng, family.groups().len())).collect();
+        let count = study.tables.len();
+        let shares = (0..count).map(|_| pick(rng, &[None, Some(true), Some(false)])).collect();
+        let answers = (0..count).map(|_| {
+            let items = pick(rng, &[0, 1, 3, 7]);
+            (items, pick(rng, &[0, items / 2, items]))
+        });
+        let answers = answers.collect();
         let record = Record {
             level: pick(rng, &[Level::ES, Level::ES, Level::ES, Level::MS, Level::HS, Level::Alt]),
             grade: pick(rng, Grade::ALL),
             groups: groups.try_into().unwrap(),
             scores,
-            chronic: pick(rng, &[None, Some(true), Some(false)]),
+            shares,
+            answers,
         };
         student.insert(year, record);
     }
@@ -222,6 +245,32 @@ indicator = "ela_mean"
 test = "T"
 "#;
 
+/// Every indicator of the catalogue that is not in `TABLES`, so that no mean has a rate beside it.
+fn rest() -> String {
+    let known: Vec<_> =
+        TABLES.lines().filter_map(|line| line.strip_prefix("indicator = \"")).collect();
+    let rest = Indicator::ALL.iter().filter(|one| !known.contains(&&*format!("{one}\"")));
+    let table = |indicator: &Indicator| {
+        let test = if indicator.subject().is_some() { "test = \"T\"\n" } else { "" };
+        let broken = if indicator.is_of_adults() {
+            "years = [2023, 2024]\nby = [[], [\"level\"]]\n"
+        } else {
+            "by = [[], [\"level\", \"grade\"]]\nfamilies = [\"el\"]\n"
+        };
+        format!("[[table]]\nindicator = \"{indicator}\"\n{test}{broken}")
+    };
+    rest.filter(|one| !matches!(one, Indicator::Met(_))).map(table).collect()
+}
+
+fn every() -> Draft {
+    let mut draft = draft(&rest());
+    draft.tests.push_str(
+        "[test.scores.SCI]\n\"05\" = { min = 0, max = 9, met = 4 }\n\
+         [test.scores.ELP]\n\"03\" = { min = 0, max = 4, met = 4 }\n",
+    );
+    draft
+}
+
 fn draft(tables: &str) -> Draft {
     Draft { tables: tables.into(), schools: SCHOOLS.into(), ..Draft::default() }
 }
@@ -235,6 +284,36 @@ fn no_student_moves_a_block_further_than_it_says_and_some_student_moves_it_as_fa
             all.difference(&reached).map(|index| noise.blocks[*index].name()).collect();
         assert!(slack.is_empty(), "seed {seed:#x}: never reached: {slack:?}");
     }
+}
+
+#[test]
+fn no_student_and_no_respondent_moves_any_indicator_further_than_it_says() {
+    let (noise, reached) = attack(&every(), SEED);
+    let all: BTreeSet<_> = (0..noise.blocks.len()).collect();
+    let slack: Vec<_> = all.difference(&reached).map(|index| noise.blocks[*index].name()).collect();
+    assert!(slack.is_empty(), "seed {SEED:#x}: never reached: {slack:?}");
+    let measured: BTreeSet<_> = noise.blocks.iter().map(|block| block.indicator).collect();
+    assert!(measured.len() > 40, "{measured:?}");
+}
+
+#[test]
+fn a_survey_is_two_blocks_of_half_its_range_and_of_one_and_a_share_is_one() {
+    let noise = NoiseBlocks::derive(&every().study().unwrap(), &every().layout());
+    for block in &noise.blocks {
+        let adults = block.indicator.is_of_adults();
+        // Adults: 2 years × 2 break-downs. Students: 2 break-downs × (all + el).
+        assert_eq!(block.touched, 4, "{}", block.name());
+        if block.part == Part::Counts {
+            assert_eq!((block.reach, block.delta2_squared(), block.delta1()), (1, 4, 4));
+        } else if block.indicator.is_of_answers() {
+            let (squared, total) = (block.delta2_squared(), block.delta1());
+            assert_eq!((block.reach, squared, total), (5_000, 4 * 5_000 * 5_000, 4 * 5_000));
+        }
+        let read: &[i16] = if adults { &[2023, 2024] } else { &[2024] };
+        assert_eq!(block.measured, read, "{}", block.name());
+    }
+    let surveys = noise.blocks.iter().filter(|block| block.indicator.is_of_answers()).count();
+    assert_eq!(surveys, 2 * 16);
 }
 
 #[test]
@@ -362,4 +441,24 @@ fn blocks_read_their_tables_years_and_ask_its_questions() {
     assert_eq!(dfs.years, [2023, 2024]);
     let asked: Vec<_> = dfs.questions.iter().map(ToString::to_string).collect();
     assert_eq!(asked, ["math_dfs in 2023 as of 2024-06-30", "math_dfs in 2024 as of 2024-06-30"]);
+}
+
+#[test]
+fn indicators_that_look_back_read_earlier_years_and_the_five_year_cohort_asks_of_its_class() {
+    let noise = NoiseBlocks::derive(&every().study().unwrap(), &every().layout());
+    let of = |name: &str| {
+        let block = noise.blocks.iter().find(|one| one.indicator.as_str() == name).unwrap();
+        let asked: Vec<_> = block.questions.iter().map(|one| one.year).collect();
+        (block.measured.clone(), block.years.clone(), asked)
+    };
+    let one = vec![2024];
+    let back = |first: i16| (first..=2024).collect::<Vec<_>>();
+    assert_eq!(of("suspension"), (one.clone(), one.clone(), one.clone()));
+    assert_eq!(of("el_progress"), (one.clone(), back(2023), one.clone()));
+    for class in ["graduation_4yr", "dropout", "ag_completion", "college_going"] {
+        assert_eq!(of(class), (one.clone(), back(2021), one.clone()), "{class}");
+    }
+    for class in ["graduation_5yr", "graduation_rate"] {
+        assert_eq!(of(class), (one.clone(), back(2020), back(2023)), "{class}");
+    }
 }

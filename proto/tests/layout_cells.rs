@@ -114,6 +114,77 @@ fn chronic_absenteeism_has_cells_for_the_grades_of_its_preset_only() {
     assert!(draft.layout().cell_name(dataquest.first_word()).contains("[dataquest]"));
 }
 
+/// A study of one table in 2024.
+fn of(table: &str) -> Draft {
+    Draft { tables: format!("[[table]]\nindicator = {table}\n"), ..Draft::default() }
+}
+
+#[test]
+fn adults_have_one_place_in_each_level_and_no_grade() {
+    let layout = of("\"climate_safety_staff\"\nby = [[], [\"level\"]]").layout();
+    let [network, level] = [0, 1].map(|at| &layout.blocks()[at]);
+    assert_eq!((network.cells().len(), level.cells().len()), (1, 3));
+    for offered in [Level::ES, Level::MS, Level::HS] {
+        assert!(level.word_of(offered, Grade::UG, 0).is_some());
+        assert_eq!(network.word_of(offered, Grade::UG, 0), Some(0));
+        assert!(level.word_of(offered, Grade::G03, 0).is_none());
+    }
+    assert!(network.word_of(Level::Alt, Grade::UG, 0).is_none());
+    let name = "climate_safety_staff[respondent]@2024/level/ES/all/sum";
+    assert_eq!(layout.cell_name(level.first_word()), name);
+}
+
+#[test]
+fn shares_by_item_are_three_words_a_cell() {
+    let table = "\"sel_self_efficacy\"\npreset = \"item\"\nby = [[\"grade\"]]";
+    let layout = of(table).layout();
+    let block = &layout.blocks()[0];
+    assert_eq!((block.encoding, block.words()), (Encoding::Items, 3 * 14));
+    let names: Vec<_> = (0..3).map(|word| layout.cell_name(word)).collect();
+    let name = "sel_self_efficacy[item]@2024/grade/TK/all";
+    assert_eq!(names, ["num", "rest", "n"].map(|part| format!("{name}/{part}")));
+    let words = |preset: &str| of(&table.replace("item", preset)).layout().hash();
+    assert_ne!(words("item"), words("respondent"));
+}
+
+#[test]
+fn classes_are_counted_in_grade_12_and_readiness_in_grade_8() {
+    for (indicator, grade) in [
+        ("graduation_rate", "12"),
+        ("college_going", "12"),
+        ("hs_readiness", "08"),
+        ("grade9_on_track", "09"),
+    ] {
+        let layout = of(&format!("\"{indicator}\"\nby = [[\"grade\"]]")).layout();
+        let grades: Vec<_> = layout.blocks()[0].cells().iter().map(|cell| cell.grade).collect();
+        assert_eq!(grades, [Some(grade.parse::<Grade>().unwrap())], "{indicator}");
+    }
+    let mut draft = of("\"dropout\"\nyears = [2023]");
+    let error = Layout::derive(&draft.study().unwrap(), &draft.table()).unwrap_err();
+    assert_eq!(error.code(), "layout_empty");
+    // Earlier years that a class was in school are not years of the table.
+    draft.tables = draft.tables.replace("2023", "2024");
+    assert!(Layout::derive(&draft.study().unwrap(), &draft.table()).is_ok());
+}
+
+#[test]
+fn the_hash_covers_preset_and_years_as_an_english_learner() {
+    let tables = [
+        "\"el_redesignation\"",
+        "\"el_redesignation\"\nel_years = 6",
+        "\"el_redesignation\"\npreset = \"at_school\"",
+        "\"el_progress\"",
+        "\"el_progress\"\npreset = \"elpi6\"",
+        "\"suspension\"",
+        "\"suspension\"\npreset = \"county\"",
+    ];
+    let hashes: BTreeSet<_> = tables.iter().map(|table| of(table).layout().hash()).collect();
+    assert_eq!(hashes.len(), tables.len());
+    let same = of("\"el_redesignation\"\npreset = \"as_el\"\nel_years = 5").layout();
+    assert_eq!(same.hash(), of(tables[0]).layout().hash());
+    assert_eq!(same.cell_name(0), "el_redesignation[as_el,5]@2024/network/all/all/num");
+}
+
 #[test]
 fn families_break_every_cell_into_all_their_groups() {
     let layout = Draft::default().layout();

@@ -41,6 +41,7 @@ fn exact(draft: &Draft, n: i64, per: i64) -> Vec<i64> {
             match block.encoding {
                 Encoding::Count => cell[0] = n,
                 Encoding::Rate => (cell[0], cell[1]) = (n / 4, n - n / 4),
+                Encoding::Items => panic!("items are for exact mode"),
                 Encoding::Mean { .. } => (cell[0], cell[1]) = (n * per, n),
             }
         }

@@ -124,6 +124,7 @@ fn direct(students: &[Student], cell: &Cell, min_n: u64) -> Outcome {
             let sum = here.iter().map(|student| student.score - met(student.grade)).sum();
             Outcome::Mean { sum, n, units_per_point: 10 }
         }
+        other => panic!("{other} is not in the small study"),
     }
 }
 
@@ -169,6 +170,7 @@ proptest! {
                 Outcome::Suppressed | Outcome::Noisy(_) => None,
                 Outcome::Count { n } => Some(small(n)),
                 Outcome::Rate { num, n } => Some(small(num) / small(n)),
+                Outcome::Items { num, den, .. } => Some(small(num) / small(den)),
                 Outcome::Mean { sum, n, .. } => Some(small(sum) / 10.0 / small(n)),
             };
             let error = cell.outcome.value().zip(expected).map_or(0.0, |(a, b)| (a - b).abs());
@@ -203,7 +205,7 @@ proptest! {
             let hidden = cell.outcome == Outcome::Suppressed;
             prop_assert_eq!(&json["suppressed"], hidden);
             prop_assert_eq!(said.is_empty(), hidden, "{:?}", said);
-            prop_assert_eq!(row.contains(",true,,,,,,"), hidden, "{}", row);
+            prop_assert_eq!(row.contains(",true,,,,,,,"), hidden, "{}", row);
             prop_assert!(row.ends_with(NO_GUARANTEE));
         }
     }

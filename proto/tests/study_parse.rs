@@ -11,10 +11,10 @@ mod study_support;
 
 use flashlight_proto::{
     canonical::Digest,
-    category::{Dimension, Family, Grade, Indicator, Subject},
+    category::{Dimension, Family, Grade, Indicator, Preset, Subject},
     layout::Layout,
     schools::SchoolTable,
-    study::{ChronicPreset, MAX_STUDY_BYTES, MAX_TABLES, Mode, ScoreRange, Study, study_digest},
+    study::{MAX_STUDY_BYTES, MAX_TABLES, Mode, ScoreRange, Study, study_digest},
 };
 use study_support::Draft;
 
@@ -78,7 +78,7 @@ fn a_study_is_read_as_written() {
     assert_eq!(range, ScoreRange { min: 1105, max: 2200, met: 1605 });
     let chronic = &study.tables[1];
     assert_eq!(chronic.indicator, Indicator::ChronicAbsenteeism);
-    assert_eq!(chronic.preset, ChronicPreset::Dashboard);
+    assert_eq!(chronic.preset, Some(Preset::Dashboard));
     assert_eq!(chronic.years, [2023, 2024]);
     assert_eq!(chronic.by, [vec![Dimension::Level]]);
     assert_eq!(chronic.families, [Family::El]);
@@ -253,6 +253,106 @@ fn a_table_needs_a_test_exactly_when_it_reads_scores() {
 }
 
 #[test]
+fn a_preset_must_be_one_of_the_indicators_and_is_its_first_when_not_given() {
+    for &indicator in Indicator::ALL {
+        let test = if indicator.subject().is_some() { "test = \"E\"\n" } else { "" };
+        let with = |preset: &str| {
+            let mut draft =
+                tables(&format!("[[table]]\nindicator = \"{indicator}\"\n{test}{preset}"));
+            draft.tests = EVERY_SUBJECT.into();
+            draft
+        };
+        let presets = indicator.presets();
+        let first = with("").study().unwrap().tables[0].preset;
+        assert_eq!(first, presets.first().copied(), "{indicator}");
+        for &preset in Preset::ALL {
+            let draft = with(&format!("preset = \"{preset}\"\n"));
+            if presets.contains(&preset) {
+                assert_eq!(draft.study().unwrap().tables[0].preset, Some(preset), "{indicator}");
+            } else {
+                let names: Vec<_> = presets.iter().map(|one| one.as_str()).collect();
+                let words = if names.is_empty() { vec!["has no presets"] } else { names };
+                let toml = draft.toml();
+                let line = 1 + toml.lines().position(|line| line == "[[table]]").unwrap();
+                let place = format!("line {line}: [[table]] 1, preset");
+                refused(&draft, "study_value", &[&[&place[..]], &words[..]].concat());
+            }
+        }
+    }
+}
+
+/// A test with a range for every subject.
+const EVERY_SUBJECT: &str = "[[test]]\nid = \"E\"\n\
+    scores = { ELA = { \"03\" = { min = 1, max = 3, met = 2 } }, MATH = { \"03\" = { min = 1, max = 3, \
+    met = 2 } }, SCI = { \"05\" = { min = 1, max = 3, met = 2 } }, ELP = { \"03\" = { min = 1, \
+    max = 3, met = 2 } } }\n";
+
+#[test]
+fn a_preset_nobody_knows_is_refused_with_its_line_and_all_spellings() {
+    let draft = tables("[[table]]\nindicator = \"suspension\"\npreset = \"state\"\n");
+    let line = format!("line {}:", draft.toml().lines().count());
+    refused(&draft, "study_value", &[&line, "unknown preset \"state\"", "county", "as_el"]);
+}
+
+#[test]
+fn shares_by_item_are_for_exact_mode_alone() {
+    for indicator in ["climate_safety_staff", "sel_self_management"] {
+        let mut draft =
+            tables(&format!("[[table]]\nindicator = \"{indicator}\"\npreset = \"item\"\n"));
+        assert_eq!(draft.study().unwrap().tables[0].preset, Some(Preset::PerItem));
+        draft.privacy = "rho = 0.1\n".into();
+        let words = ["[[table]] 1, preset", "exact mode alone", "\"respondent\""];
+        let line = format!("line {}", draft.toml().lines().count() - 2);
+        refused(&draft, "study_value", &[&[&line[..]], &words[..]].concat());
+    }
+}
+
+#[test]
+fn el_years_are_one_to_twelve_for_redesignation_and_five_when_not_given() {
+    let with = |indicator: &str, rest: &str| {
+        tables(&format!("[[table]]\nindicator = \"{indicator}\"\n{rest}"))
+    };
+    let years = |rest| with("el_redesignation", rest).study().unwrap().tables[0].el_years;
+    assert_eq!((years(""), years("el_years = 1\n")), (Some(5), Some(1)));
+    assert_eq!(years("preset = \"at_school\"\nel_years = 12\n"), Some(12));
+    for bad in ["0", "13"] {
+        let draft = with("el_redesignation", &format!("el_years = {bad}\n"));
+        let words = ["[[table]] 1, el_years", "must be 1 to 12"];
+        let line = format!("line {}", draft.toml().lines().count() - 2);
+        refused(&draft, "study_value", &[&[&line[..]], &words[..]].concat());
+    }
+    refused(&with("el_redesignation", "el_years = -1\n"), "study_value", &["line "]);
+    let draft = with("el_progress", "el_years = 5\n");
+    refused(&draft, "study_value", &["el_years", "el_progress has no el_years; remove it"]);
+    assert_eq!(with("students", "").study().unwrap().tables[0].el_years, None);
+}
+
+#[test]
+fn surveys_of_adults_have_no_families_and_no_grade() {
+    for who in ["staff", "parent"] {
+        let with = |rest: &str| {
+            tables(&format!("[[table]]\nindicator = \"climate_rules_{who}\"\n{rest}\n"))
+        };
+        assert!(with("by = [[], [\"level\"]]").study().is_ok());
+        refused(
+            &with("families = [\"sex\"]"),
+            "study_value",
+            &["[[table]] 1, families", "of adults", "remove it"],
+        );
+        for by in ["[[\"grade\"]]", "[[], [\"level\", \"grade\"]]"] {
+            let draft = with(&format!("by = {by}"));
+            let line = format!("line {}:", draft.toml().lines().count() - 2);
+            let words = [&line[..], "[[table]] 1, by", "no grade", "leave \"grade\" out"];
+            refused(&draft, "study_value", &words);
+        }
+    }
+    let by = "by = [[\"grade\"]]\nfamilies = [\"sex\"]\n";
+    for indicator in ["climate_rules_student", "sel_social_awareness", "climate_response"] {
+        assert!(tables(&format!("[[table]]\nindicator = \"{indicator}\"\n{by}")).study().is_ok());
+    }
+}
+
+#[test]
 fn years_must_be_school_years_up_to_the_studys_own() {
     let years =
         |years: &str| tables(&format!("[[table]]\nindicator = \"students\"\nyears = {years}\n"));
@@ -289,6 +389,15 @@ fn the_same_indicator_by_another_preset_or_year_is_another_table() {
                 [[table]]\nindicator = \"chronic_absenteeism\"\npreset = \"dataquest\"\n\
                 [[table]]\nindicator = \"chronic_absenteeism\"\nyears = [2023]\n";
     assert_eq!(tables(text).study().unwrap().tables.len(), 3);
+    let text = "[[table]]\nindicator = \"el_redesignation\"\n\
+                [[table]]\nindicator = \"el_redesignation\"\nel_years = 6\n\
+                [[table]]\nindicator = \"el_redesignation\"\npreset = \"at_school\"\n";
+    assert_eq!(tables(text).study().unwrap().tables.len(), 3);
+    let again = format!("{text}[[table]]\nindicator = \"el_redesignation\"\nel_years = 5\n");
+    refused(&tables(&again), "study_duplicate", &["[[table]] 4", "[[table]] 1"]);
+    let again = "[[table]]\nindicator = \"suspension\"\n\
+                 [[table]]\nindicator = \"suspension\"\npreset = \"dashboard\"\n";
+    refused(&tables(again), "study_duplicate", &["[[table]] 2", "[[table]] 1"]);
 }
 
 #[test]

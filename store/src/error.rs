@@ -189,7 +189,7 @@ impl StoreError {
 
     /// A failure of the file system: [`Self::DiskFull`] when there was no room (disk, quota or
     /// largest file size), [`Self::Io`] otherwise.
-    pub(crate) fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
+    pub fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
         use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
         let path = path.to_path_buf();
         match source.kind() {

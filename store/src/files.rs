@@ -213,7 +213,7 @@ pub(crate) fn sync_parent(path: &Path) -> Result<(), StoreError> {
     sync_dir(parent(path))
 }
 
-fn sync_dir(dir: &Path) -> Result<(), StoreError> {
+pub(crate) fn sync_dir(dir: &Path) -> Result<(), StoreError> {
     if cfg!(unix) {
         File::open(dir).and_then(|open| open.sync_all()).map_err(StoreError::at("sync", dir))?;
     }

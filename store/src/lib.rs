@@ -31,6 +31,7 @@
 
 mod error;
 pub mod files;
+pub mod generations;
 mod index;
 mod journal;
 mod line;

@@ -15,6 +15,7 @@ const WAITS_MAX: u32 = 200;
 const WAIT: Duration = Duration::from_millis(5);
 
 /// The lock on a state folder, until it is dropped.
+#[derive(Debug)]
 pub(crate) struct Lock(File);
 
 impl Lock {

@@ -7,11 +7,9 @@ use std::{collections::BTreeSet, path::Path};
 
 use crate::records::{Report, ids_at};
 
-/// The list, and how many rows of files it names.
-///
-/// # Errors
-/// When a file cannot be read again.
-pub(super) fn list(folder: &Path, report: &Report) -> anyhow::Result<(String, usize)> {
+/// The list, and how many rows of files it names. A file that cannot be read any more gives rows
+/// without ids.
+pub(super) fn list(folder: &Path, report: &Report) -> (String, usize) {
     let mut list = String::from("file,row,rule,effect,student_id,finding\n");
     let mut named = 0;
     for file in &report.files {
@@ -20,8 +18,8 @@ pub(super) fn list(folder: &Path, report: &Report) -> anyhow::Result<(String, us
         if rows.is_empty() {
             continue;
         }
-        let ids = ids_at(&folder.join(&file.file), &rows)?;
-        named += rows.len();
+        let ids = ids_at(&folder.join(&file.file), &rows).unwrap_or_default();
+        named += ids.len();
         for finding in &file.findings {
             for row in &finding.behind {
                 let id = ids.get(row).map_or("", String::as_str);
@@ -32,7 +30,7 @@ pub(super) fn list(folder: &Path, report: &Report) -> anyhow::Result<(String, us
             }
         }
     }
-    Ok((list, named))
+    (list, named)
 }
 
 /// A field of CSV. A text that a spreadsheet would take for a formula keeps its first letter quoted in.

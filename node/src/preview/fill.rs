@@ -5,8 +5,9 @@
 
 use std::collections::BTreeSet;
 
+use flashlight_proto::category::Indicator;
 use flashlight_proto::dp::{NoisePlan, rounded_up};
-use flashlight_proto::layout::Encoding;
+use flashlight_proto::layout::{Block, Encoding};
 use flashlight_proto::release::NO_GUARANTEE;
 use flashlight_proto::study::{Mode, Study};
 
@@ -136,8 +137,8 @@ impl Laid<'_> {
                 name,
                 family: block.family.map(|family| family.as_str()),
                 school_year: block.year,
-                unit: unit(block.encoding),
-                encoding: describe(block.encoding, grid),
+                unit: unit(block),
+                encoding: describe(block, grid),
                 total: total(&cells, block.encoding.words()),
                 cells,
             });
@@ -213,25 +214,32 @@ pub(super) fn names(word: &str) -> (String, String) {
 
 /// Integer units per score point of a table.
 pub(super) fn grid(study: &Study, table: usize) -> u32 {
-    study.scores(&study.tables[table]).map_or(1, |(test, _)| test.units_per_point)
+    study.units_per_point(&study.tables[table])
 }
 
-const fn unit(encoding: Encoding) -> &'static str {
-    match encoding {
-        Encoding::Count => "students",
-        Encoding::Rate => "share",
-        Encoding::Mean { .. } => "points",
+const fn unit(block: &Block) -> &'static str {
+    match (block.encoding, block.indicator) {
+        (Encoding::Count, _) => "students",
+        (Encoding::Rate | Encoding::Items, _) => "share",
+        (Encoding::Mean { .. }, Indicator::Climate(..) | Indicator::Sel(_)) => "share",
+        (Encoding::Mean { .. }, _) => "points",
     }
 }
 
-fn describe(encoding: Encoding, grid: u32) -> String {
-    match encoding {
+fn describe(block: &Block, grid: u32) -> String {
+    match block.encoding {
         Encoding::Count => "n: students".to_owned(),
+        Encoding::Items => {
+            "num: favourable items; rest: other items answered; n: respondents".to_owned()
+        }
         Encoding::Rate => {
             "num: students in the numerator; rest: in the denominator only".to_owned()
         }
         Encoding::Mean { mid, .. } if grid == 1 => {
             format!("sum: of (x - {mid}), points; n: scores")
+        }
+        Encoding::Mean { mid, .. } if unit(block) == "share" => {
+            format!("sum: of (share - {mid}), {grid} units to 1; n: respondents")
         }
         Encoding::Mean { mid, .. } => {
             format!("sum: of (x - {mid}), {grid} units to a point; n: scores")

@@ -167,12 +167,13 @@ pub(super) fn scale(encoding: Encoding, grid: u32) -> String {
     match encoding {
         Encoding::Count => "count".to_owned(),
         Encoding::Rate => "rate".to_owned(),
+        Encoding::Items => "items".to_owned(),
         Encoding::Mean { mid, .. } => format!("mean, centre {mid}, {grid} per point"),
     }
 }
 
 /// The day of a time, UTC, as `2026-11-23`. `time_ms`: since 1970.
-pub(super) fn day(time_ms: u64) -> String {
+pub(crate) fn day(time_ms: u64) -> String {
     let mut text = utc(time_ms);
     text.truncate("2026-11-23".len());
     text

@@ -7,24 +7,28 @@
 //! without days attended it is not known.
 
 use super::{
-    frame::Frame,
-    keys::Students,
+    frame::Opened,
     model::Attendance,
     report::{Effect, Fault, MOST_PERCENT, Rule, Tally},
-    rows::{Ids, Row, one_per_key},
+    rows::{Names, Row, one_per_key},
     tables::ATTENDANCE,
     value,
 };
 
-const STUDENT: usize = 0;
-const YEAR: usize = 1;
-const SCHOOL: usize = 2;
-const EXPECTED: usize = 3;
-const ATTENDED: usize = 4;
-/// Excused, unexcused, out-of-school suspension, incomplete independent study.
-const ABSENT: [usize; 4] = [5, 6, 7, 8];
-const SUSPENDED: usize = 9;
-const EXEMPT: usize = 10;
+const STUDENT: usize = ATTENDANCE.place("student_id");
+const YEAR: usize = ATTENDANCE.place("school_year");
+const SCHOOL: usize = ATTENDANCE.place("school_id");
+const EXPECTED: usize = ATTENDANCE.place("days_expected");
+const ATTENDED: usize = ATTENDANCE.place("days_attended");
+/// Excused, unexcused, out-of-school suspension.
+const ABSENT: [usize; 3] = [
+    ATTENDANCE.place("absent_excused"),
+    ATTENDANCE.place("absent_unexcused"),
+    ATTENDANCE.place("absent_oss"),
+];
+const INCOMPLETE: usize = ATTENDANCE.place("absent_incomplete_is");
+const SUSPENDED: usize = ATTENDANCE.place("in_school_suspension");
+const EXEMPT: usize = ATTENDANCE.place("exempt");
 
 const MORE_ABSENT: Fault = Fault {
     rule: Rule::E008,
@@ -51,50 +55,43 @@ const UNKNOWN: Fault = Fault {
     most_percent: None,
 };
 
-/// Reads the rows, sorted by student, year and school.
-pub(super) fn read(
-    frame: &Frame,
-    tally: &mut Tally,
-    students: &mut Students,
-    schools: &mut Ids,
-) -> Vec<Attendance> {
-    if !frame.has(ATTENDED) && !ABSENT.iter().all(|column| frame.has(*column)) {
-        let text = "neither days_attended nor all four absent_ columns are there: no absence can be \
-                    worked out";
-        tally.whole(Rule::E003, Effect::Refused, text.to_owned());
-        return Vec::new();
+/// Whether absence can be worked out from the columns there are; else the file is refused.
+pub(super) fn is_enough(opened: &Opened, tally: &mut Tally) -> bool {
+    let kinds = ABSENT.iter().all(|column| opened.has(*column));
+    if opened.has(ATTENDED) || kinds && opened.has(INCOMPLETE) {
+        return true;
     }
-    let mut rows = Vec::with_capacity(frame.rows);
-    for at in 0..frame.rows {
-        rows.extend(attendance(Row::new(frame, &ATTENDANCE, tally, at), students, schools));
+    if kinds && opened.is_export() {
+        let text = "absent_incomplete_is is not among the columns of this export: absence is the sum of \
+                    the other kinds";
+        tally.whole(Rule::W105, Effect::Noted, text.to_owned());
+        return true;
     }
-    rows.sort_unstable_by_key(|one| (one.student, one.year, one.school, one.row));
-    one_per_key(
-        rows,
-        "(student_id, school_year, school_id)",
-        |a, b| (a.year, a.student, a.school) == (b.year, b.student, b.school),
-        |a, b| {
-            (a.expected, a.attended, a.absent, a.exempt)
-                == (b.expected, b.attended, b.absent, b.exempt)
-        },
-        |one| one.row,
-        tally,
-    )
+    let text = "neither days_attended nor all four absent_ columns are there: no absence can be worked out";
+    tally.whole(Rule::E003, Effect::Refused, text.to_owned());
+    false
 }
 
-fn attendance(mut row: Row<'_>, students: &mut Students, schools: &mut Ids) -> Option<Attendance> {
-    let student = row.student(STUDENT, students);
+/// One row. `has_incomplete`: the file has a column for incomplete independent study.
+pub(super) fn attendance(
+    mut row: Row<'_>,
+    names: &mut Names,
+    has_incomplete: bool,
+) -> Option<Attendance> {
+    let student = row.student(STUDENT, &mut names.students);
     let year = row.required(YEAR, value::year);
-    let school = row.id(SCHOOL, schools);
+    let school = row.id(SCHOOL, &mut names.schools);
     let expected = row.required(EXPECTED, value::days);
     let attended = row.optional(ATTENDED, value::days);
     let kinds = ABSENT.map(|column| row.optional(column, value::days));
+    let incomplete = row.optional(INCOMPLETE, value::days);
     let suspended = row.optional(SUSPENDED, value::days);
     let exempt = row.optional(EXEMPT, value::flag).unwrap_or(false);
     // A value that is wrong is not one that is missing: nothing more to say about such a row.
     row.stands().then_some(())?;
     let expected = expected?;
-    let sum = kinds.iter().try_fold(0, |sum, kind| kind.map(|days| sum + days));
+    let incomplete = if row.is_export() && !has_incomplete { Some(0) } else { incomplete };
+    let sum = kinds.iter().fold(incomplete, |sum, kind| Some(sum? + (*kind)?));
     let absent = match (sum, attended) {
         (Some(sum), _) => Some(sum),
         (None, Some(attended)) => {
@@ -113,19 +110,27 @@ fn attendance(mut row: Row<'_>, students: &mut Students, schools: &mut Ids) -> O
         row.fault(&MORE_ATTENDED, ATTENDED);
     }
     row.stands().then_some(())?;
-    let number = row.place();
-    let (year, student, school) = (year?, student?, school?);
-    Some(Attendance { year, student, school, expected, attended, absent, exempt, row: number })
+    let (year, student, school, row) = (year?, student?, school?, row.place());
+    Some(Attendance { student, year, school, expected, attended, absent, exempt, row })
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// Whether the file has a column for incomplete independent study.
+pub(super) fn has_incomplete(opened: &Opened) -> bool {
+    opened.has(INCOMPLETE)
+}
 
-    #[test]
-    fn the_places_match_the_columns() {
-        let name = |place: usize| ATTENDANCE.columns[place].name;
-        assert!(ABSENT.iter().all(|place| name(*place).starts_with("absent_")));
-        assert_eq!([name(SUSPENDED), name(EXEMPT)], ["in_school_suspension", "exempt"]);
-    }
+/// Sorted by student, year and school; one of each.
+pub(super) fn attendances(mut rows: Vec<Attendance>, tally: &mut Tally) -> Vec<Attendance> {
+    rows.sort_unstable_by_key(|one| (one.student, one.year, one.school, one.row));
+    one_per_key(
+        rows,
+        "(student_id, school_year, school_id)",
+        |a, b| (a.student, a.year, a.school) == (b.student, b.year, b.school),
+        |a, b| {
+            (a.expected, a.attended, a.absent, a.exempt)
+                == (b.expected, b.attended, b.absent, b.exempt)
+        },
+        |one| one.row,
+        tally,
+    )
 }

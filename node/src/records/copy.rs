@@ -14,9 +14,6 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-/// Largest file read, bytes: 4 GiB.
-pub(crate) const FILE_MAX: u64 = 4 << 30;
-
 /// Copies tried before giving up on a file that keeps changing.
 const TRIES: usize = 4;
 
@@ -29,7 +26,7 @@ const CHUNK: usize = 1 << 20;
 pub(crate) enum CopyError {
     /// It kept changing while it was copied.
     Changing,
-    /// It is larger than [`FILE_MAX`].
+    /// It is larger than the limit.
     TooLarge,
     /// It is a folder, a pipe or a device.
     NotAFile,
@@ -43,10 +40,10 @@ impl From<io::Error> for CopyError {
     }
 }
 
-/// Copies the file at `path`, positioned at its start.
-pub(crate) fn private(path: &Path) -> Result<File, CopyError> {
+/// Copies the file at `path`, of at most `bytes_max` bytes, positioned at its start.
+pub(crate) fn private(path: &Path, bytes_max: u64) -> Result<File, CopyError> {
     for _ in 0..TRIES {
-        if let Some(copy) = attempt(path)? {
+        if let Some(copy) = attempt(path, bytes_max)? {
             return Ok(copy);
         }
     }
@@ -54,18 +51,18 @@ pub(crate) fn private(path: &Path) -> Result<File, CopyError> {
 }
 
 /// One copy; `None` when the source changed meanwhile.
-fn attempt(path: &Path) -> Result<Option<File>, CopyError> {
+fn attempt(path: &Path, bytes_max: u64) -> Result<Option<File>, CopyError> {
     // Asked before opening: opening a pipe would wait for its writer.
     if !path.metadata()?.is_file() {
         return Err(CopyError::NotAFile);
     }
     let mut source = File::open(path)?;
     let before = source.metadata()?;
-    if before.len() > FILE_MAX {
+    if before.len() > bytes_max {
         return Err(CopyError::TooLarge);
     }
     let mut copy = tempfile::tempfile()?;
-    let copied = io::copy(&mut (&source).take(FILE_MAX + 1), &mut copy)?;
+    let copied = io::copy(&mut (&source).take(bytes_max.saturating_add(1)), &mut copy)?;
     copy.flush()?;
     copy.rewind()?;
     let recent = changed_recently(&before);
@@ -122,7 +119,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.csv");
         std::fs::write(&path, b"a,b\n1,2\n").unwrap();
-        let mut copy = private(&path).ok().unwrap();
+        let mut copy = private(&path, 100).ok().unwrap();
         File::create(&path).unwrap();
         let mut text = String::new();
         copy.read_to_string(&mut text).unwrap();
@@ -132,6 +129,6 @@ mod tests {
     #[test]
     fn a_folder_is_not_a_file() {
         let folder = tempfile::tempdir().unwrap();
-        assert!(matches!(private(folder.path()), Err(CopyError::NotAFile)));
+        assert!(matches!(private(folder.path(), 100), Err(CopyError::NotAFile)));
     }
 }

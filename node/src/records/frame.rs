@@ -1,9 +1,9 @@
-//! One file of a district's folder, read as columns of text.
+//! One file of a district's folder, read as columns of text, a batch of rows at a time.
 //!
-//! In: a folder and a [`Table`]. Out: a [`Frame`] of the needed columns and nothing else, or faults.
+//! In: a file and a [`Table`]. Out: [`Frame`]s of the needed columns and nothing else, or faults.
 //! Everything is read as text, so that leading zeros survive and messages carry exact row numbers;
 //! types are given by the table's own module. In CSV row numbers are line numbers (the header is row
-//! 1); in Parquet the first record is row 1.
+//! 1); in Parquet the first record is row 1. Codes of exports and of `mapping.toml` come out as ours.
 
 use std::{
     fs::File,
@@ -14,21 +14,29 @@ use std::{
 
 use arrow_array::{Array, ArrayRef, LargeStringArray};
 use arrow_schema::{ArrowError, DataType, Field, TimeUnit};
-use parquet::arrow::{ProjectionMask, arrow_reader::ParquetRecordBatchReaderBuilder};
-
-use super::{
-    copy::{self, CopyError, FILE_MAX},
-    report::{Effect, FileReport, Rule, Tally},
-    scan::{self, COLUMNS_MAX, FIELD_MAX, ROWS_MAX, ScanError},
-    tables::Table,
+use parquet::arrow::{
+    ProjectionMask,
+    arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder},
 };
 
-/// A file's needed columns, as text.
+use super::{
+    copy::{self, CopyError},
+    crosswalk::Crosswalk,
+    mapping::Mapping,
+    report::{Effect, Rule, Tally},
+    scan::{self, COLUMNS_MAX, FIELD_MAX, ScanError},
+    tables::{Kind, Places, Table},
+};
+
+/// Rows of a batch.
+const BATCH_ROWS: usize = 1 << 16;
+
+/// A batch of a file's rows: the needed columns, as text.
 pub(crate) struct Frame {
-    /// The file's name, without its folder.
-    pub(crate) file: String,
     /// Rows.
     pub(crate) rows: usize,
+    /// Whether the file is an export with Ed-Fi's names.
+    pub(crate) is_export: bool,
     /// The number of the first row in messages.
     first_row: u64,
     columns: Vec<Option<Texts>>,
@@ -43,7 +51,7 @@ struct Texts {
 
 impl Texts {
     fn push(&mut self, text: &str) {
-        self.bytes.push_str(text.trim());
+        self.bytes.push_str(text);
         self.ends.push(self.bytes.len());
     }
 
@@ -51,6 +59,11 @@ impl Texts {
         let end = *self.ends.get(at)?;
         let start = at.checked_sub(1).map_or(0, |before| self.ends[before]);
         self.bytes.get(start..end).filter(|text| !text.is_empty())
+    }
+
+    fn clear(&mut self) {
+        self.bytes.clear();
+        self.ends.clear();
     }
 }
 
@@ -71,173 +84,224 @@ impl Frame {
     }
 }
 
-/// What became of one table's file.
-pub(crate) enum Found {
-    /// There is none.
-    Missing,
-    /// It was refused; the report says why.
-    Refused(FileReport),
-    /// Its columns, and faults so far.
-    Read(Frame, Tally),
-}
-
-/// Why a file gives no frame.
-enum Fault {
+/// Why a file gives no rows, or no more of them.
+pub(crate) enum Broken {
     /// One sentence for the report.
     Told(Rule, String),
     /// The tally holds the reason.
     Tallied,
 }
 
-impl Fault {
+impl Broken {
     fn told(text: impl Into<String>) -> Self {
         Self::Told(Rule::E001, text.into())
     }
+
+    /// Puts the reason into the tally.
+    pub(crate) fn tell(self, tally: &mut Tally) {
+        if let Self::Told(rule, text) = self {
+            tally.whole(rule, Effect::Refused, text);
+        }
+    }
 }
 
-impl From<io::Error> for Fault {
+impl From<io::Error> for Broken {
     fn from(error: io::Error) -> Self {
         // The kind only: the system's text may hold a path.
         Self::told(format!("cannot be read, or copied to the temporary folder ({})", error.kind()))
     }
 }
 
-/// Reads `folder`'s CSV or Parquet file of this table.
-pub(crate) fn read(folder: &Path, table: &Table) -> Found {
-    let names = [format!("{}.csv", table.name), format!("{}.parquet", table.name)];
-    let [csv, parquet] = names.clone().map(|name| folder.join(name).symlink_metadata().is_ok());
-    let [csv_name, parquet_name] = names;
-    let file = if csv { csv_name } else { parquet_name };
-    if !csv && !parquet {
-        return Found::Missing;
-    }
-    let mut tally = Tally::default();
-    let read = if csv && parquet {
-        let text = format!("{}.parquet is there too: keep one of them", table.name);
-        Err(Fault::Told(Rule::E002, text))
-    } else {
-        open(&folder.join(&file)).and_then(|copy| {
-            if csv {
-                csv_columns(copy, table, &mut tally)
-            } else {
-                parquet_columns(copy, table, &mut tally)
-            }
-        })
-    };
-    match read {
-        Ok((columns, rows)) => {
-            let first_row = if csv { 2 } else { 1 };
-            Found::Read(Frame { file, rows, first_row, columns }, tally)
-        }
-        Err(fault) => {
-            if let Fault::Told(rule, text) = fault {
-                tally.whole(rule, Effect::Refused, text);
-            }
-            let findings = tally.findings(0);
-            Found::Refused(FileReport {
-                file,
-                rows_read: 0,
-                rows_kept: 0,
-                findings,
-                columns: Vec::new(),
-            })
+impl From<ScanError> for Broken {
+    fn from(error: ScanError) -> Self {
+        match error {
+            ScanError::Shape(text) => Self::told(text),
+            ScanError::Io(error) => error.into(),
         }
     }
 }
 
-fn open(path: &Path) -> Result<File, Fault> {
-    copy::private(path).map_err(|error| match error {
+/// A file whose rows can be read.
+pub(crate) struct Opened {
+    /// Its rows.
+    pub(crate) rows: u64,
+    /// What it holds.
+    pub(crate) table: &'static Table,
+    frame: Frame,
+    crosswalks: Vec<Crosswalk>,
+    source: Source,
+}
+
+enum Source {
+    /// Of each field of a line, the column it goes to; a field may not be needed at all.
+    Csv { rows: scan::Rows, wanted: Vec<Option<usize>> },
+    /// The columns read, in the file's order, and the batches.
+    Parquet { places: Vec<Option<usize>>, needed: Vec<usize>, reader: ParquetRecordBatchReader },
+}
+
+/// A private copy of the table's file.
+pub(crate) fn copy_of(path: &Path, table: &Table) -> Result<File, Broken> {
+    copy::private(path, table.bytes_max).map_err(|error| match error {
         CopyError::Changing => {
-            Fault::told("is being rewritten; try again when the export is finished")
+            Broken::told("is being rewritten; try again when the export is finished")
         }
-        CopyError::TooLarge => Fault::told(format!("is larger than {} GiB", FILE_MAX >> 30)),
-        CopyError::NotAFile => Fault::told("is not a file"),
+        CopyError::TooLarge => {
+            Broken::told(format!("is larger than {} GiB", table.bytes_max >> 30))
+        }
+        CopyError::NotAFile => Broken::told("is not a file"),
         CopyError::Io(error) => error.into(),
     })
 }
 
-type Columns = (Vec<Option<Texts>>, usize);
+impl Opened {
+    /// Checks the shape of a private copy and finds the table's columns in it.
+    pub(crate) fn csv(
+        mut copy: File,
+        table: &'static Table,
+        mapping: &Mapping,
+        tally: &mut Tally,
+    ) -> Result<Self, Broken> {
+        let shape = scan::scan(&mut copy, table.rows_max)?;
+        let places = table.places(&shape.header, mapping, tally).ok_or(Broken::Tallied)?;
+        let mut wanted: Vec<Option<usize>> = vec![None; shape.header.len()];
+        for (column, place) in places.at.iter().enumerate() {
+            if let Some(place) = place {
+                wanted[*place] = Some(column);
+            }
+        }
+        let source = Source::Csv { rows: scan::Rows::of(copy)?, wanted };
+        Ok(Self::new(table, &places, mapping, shape.rows, 2, source))
+    }
 
-fn csv_columns(mut copy: File, table: &Table, tally: &mut Tally) -> Result<Columns, Fault> {
-    let told = |error| match error {
-        ScanError::Shape(text) => Fault::told(text),
-        ScanError::Io(error) => error.into(),
-    };
-    let shape = scan::scan(&mut copy).map_err(told)?;
-    let places = table.places(&shape.header, tally).ok_or(Fault::Tallied)?;
-    let mut columns: Vec<_> = places.iter().map(|place| place.map(|_| Texts::default())).collect();
-    // Of each field of a line, the columns it goes to; a field may not be needed at all.
-    let mut wanted: Vec<Option<usize>> = vec![None; shape.header.len()];
-    for (column, place) in places.iter().enumerate() {
-        if let Some(place) = place {
-            wanted[*place] = Some(column);
+    /// The same for Parquet.
+    pub(crate) fn parquet(
+        copy: File,
+        table: &'static Table,
+        mapping: &Mapping,
+        tally: &mut Tally,
+    ) -> Result<Self, Broken> {
+        let builder =
+            shielded(|| ParquetRecordBatchReaderBuilder::try_new(copy).map_err(ArrowError::from))?;
+        let fields = builder.schema().fields().clone();
+        let header: Vec<String> = fields.iter().map(|field| field.name().clone()).collect();
+        let rows = builder.metadata().file_metadata().num_rows().cast_unsigned();
+        if rows > table.rows_max {
+            return Err(Broken::told(format!("more than {} rows", table.rows_max)));
         }
+        if header.len() > COLUMNS_MAX {
+            return Err(Broken::told(format!("more than {COLUMNS_MAX} columns")));
+        }
+        if rows == 0 {
+            return Err(Broken::told("no rows: was the export cut short?"));
+        }
+        let places = table.places(&header, mapping, tally).ok_or(Broken::Tallied)?;
+        for (column, place) in table.columns.iter().zip(&places.at) {
+            if let Some(place) = place
+                && column.kind == Kind::Id
+            {
+                id_kind(column.name, &fields[*place], tally)?;
+            }
+        }
+        let mut needed: Vec<usize> = places.at.iter().flatten().copied().collect();
+        needed.sort_unstable();
+        needed.dedup();
+        let mask = ProjectionMask::roots(builder.parquet_schema(), needed.iter().copied());
+        let builder = builder.with_projection(mask).with_batch_size(BATCH_ROWS);
+        let reader = shielded(|| builder.build().map_err(ArrowError::from))?;
+        let source = Source::Parquet { places: places.at.clone(), needed, reader };
+        Ok(Self::new(table, &places, mapping, rows, 1, source))
     }
-    scan::rows(&mut copy, |field, text| {
-        let column = wanted.get(field).copied().flatten();
-        if let Some(Some(texts)) = column.and_then(|column| columns.get_mut(column)) {
-            texts.push(text);
-        }
-    })
-    .map_err(told)?;
-    let rows = usize::try_from(shape.rows).map_err(|_| Fault::told("too many rows"))?;
-    Ok((columns, rows))
-}
 
-fn parquet_columns(copy: File, table: &Table, tally: &mut Tally) -> Result<Columns, Fault> {
-    let builder =
-        shielded(|| ParquetRecordBatchReaderBuilder::try_new(copy).map_err(ArrowError::from))?;
-    let (header, rows): (Vec<String>, i64) = {
-        let metadata = builder.metadata().file_metadata();
-        (
-            builder.schema().fields().iter().map(|field| field.name().clone()).collect(),
-            metadata.num_rows(),
-        )
-    };
-    if rows.cast_unsigned() > ROWS_MAX {
-        return Err(Fault::told(format!("more than {ROWS_MAX} rows")));
+    fn new(
+        table: &'static Table,
+        places: &Places,
+        mapping: &Mapping,
+        rows: u64,
+        first_row: u64,
+        source: Source,
+    ) -> Self {
+        let columns = places.at.iter().map(|place| place.map(|_| Texts::default())).collect();
+        let frame = Frame { rows: 0, is_export: places.is_export, first_row, columns };
+        let crosswalks = table
+            .columns
+            .iter()
+            .map(|column| Crosswalk::of(column, mapping.values(table.name, column.name)));
+        Self { rows, table, frame, crosswalks: crosswalks.collect(), source }
     }
-    if header.len() > COLUMNS_MAX {
-        return Err(Fault::told(format!("more than {COLUMNS_MAX} columns")));
+
+    /// Whether the file has this column.
+    pub(crate) fn has(&self, column: usize) -> bool {
+        self.frame.has(column)
     }
-    if rows == 0 {
-        return Err(Fault::told("no rows: was the export cut short?"));
+
+    /// Whether the file is an export with Ed-Fi's names.
+    pub(crate) const fn is_export(&self) -> bool {
+        self.frame.is_export
     }
-    let places = table.places(&header, tally).ok_or(Fault::Tallied)?;
-    let kinds = builder.schema().fields().clone();
-    let mut columns: Vec<_> = places.iter().map(|place| place.map(|_| Texts::default())).collect();
-    for (column, place) in table.columns.iter().zip(&places) {
-        let Some(place) = place else { continue };
-        id_kind(column.name, &kinds[*place], tally)?;
-    }
-    let mut needed: Vec<usize> = places.iter().flatten().copied().collect();
-    needed.sort_unstable();
-    let mask = ProjectionMask::roots(builder.parquet_schema(), needed.iter().copied());
-    let mut reader = shielded(|| builder.with_projection(mask).build().map_err(ArrowError::from))?;
-    let mut read = 0;
-    while let Some(batch) = shielded(|| reader.next().transpose())? {
-        read += batch.num_rows();
-        for (column, (place, texts)) in places.iter().zip(&mut columns).enumerate() {
-            let (Some(place), Some(texts)) = (place, texts) else { continue };
-            let at = needed.binary_search(place).map_err(|_| Fault::told("has lost a column"))?;
-            append(batch.column(at), table.columns[column].name, texts)?;
+
+    /// Shows all rows, a batch at a time; then what codes were read as.
+    pub(crate) fn each(
+        &mut self,
+        tally: &mut Tally,
+        mut see: impl FnMut(&Frame, &mut Tally),
+    ) -> Result<(), Broken> {
+        let mut read = 0;
+        while self.next()? {
+            see(&self.frame, tally);
+            read += self.frame.rows as u64;
         }
+        if read != self.rows {
+            return Err(Broken::told("holds another number of rows than it says"));
+        }
+        for (column, crosswalk) in self.table.columns.iter().zip(&self.crosswalks) {
+            crosswalk.tell(column.name, tally);
+        }
+        Ok(())
     }
-    if i64::try_from(read).ok() != Some(rows) {
-        return Err(Fault::told("holds another number of rows than it says"));
+
+    /// Reads the next batch; false at the end.
+    fn next(&mut self) -> Result<bool, Broken> {
+        let Self { frame, crosswalks, source, table, .. } = self;
+        frame.first_row += frame.rows as u64;
+        frame.columns.iter_mut().flatten().for_each(Texts::clear);
+        frame.rows = match source {
+            Source::Csv { rows, wanted } => {
+                let mut put = |field: usize, text: &str| {
+                    let column = wanted.get(field).copied().flatten();
+                    if let Some(column) = column
+                        && let Some(Some(texts)) = frame.columns.get_mut(column)
+                    {
+                        texts.push(crosswalks[column].read(text.trim()));
+                    }
+                };
+                let mut read = 0;
+                while read < BATCH_ROWS && rows.next(&mut put)? {
+                    read += 1;
+                }
+                read
+            }
+            Source::Parquet { places, needed, reader } => {
+                let Some(batch) = shielded(|| reader.next().transpose())? else { return Ok(false) };
+                for (column, place) in places.iter().enumerate() {
+                    let Some(place) = place else { continue };
+                    let at = needed.binary_search(place).map_err(|_| damaged())?;
+                    let Some(Some(texts)) = frame.columns.get_mut(column) else { continue };
+                    let name = table.columns[column].name;
+                    append(batch.column(at), name, texts, &mut crosswalks[column])?;
+                }
+                batch.num_rows()
+            }
+        };
+        Ok(frame.rows > 0)
     }
-    Ok((columns, read))
 }
 
 /// Ids stored as numbers: fractions are refused, whole numbers told.
-fn id_kind(name: &str, field: &Field, tally: &mut Tally) -> Result<(), Fault> {
-    if !name.ends_with("_id") {
-        return Ok(());
-    }
+fn id_kind(name: &str, field: &Field, tally: &mut Tally) -> Result<(), Broken> {
     let kind = field.data_type();
     if kind.is_floating() || matches!(kind, DataType::Decimal128(..) | DataType::Decimal256(..)) {
         let text = format!("{name} is stored as a fraction; store ids as text");
-        return Err(Fault::Told(Rule::W101, text));
+        return Err(Broken::Told(Rule::W101, text));
     }
     if kind.is_integer() {
         let text = format!(
@@ -249,7 +313,12 @@ fn id_kind(name: &str, field: &Field, tally: &mut Tally) -> Result<(), Fault> {
 }
 
 /// Appends a column's values as text.
-fn append(column: &ArrayRef, name: &str, texts: &mut Texts) -> Result<(), Fault> {
+fn append(
+    column: &ArrayRef,
+    name: &str,
+    texts: &mut Texts,
+    crosswalk: &mut Crosswalk,
+) -> Result<(), Broken> {
     let cast = |column: &ArrayRef, to: &DataType| shielded(|| arrow_cast::cast(column, to));
     let column = match column.data_type() {
         DataType::Timestamp(
@@ -265,20 +334,20 @@ fn append(column: &ArrayRef, name: &str, texts: &mut Texts) -> Result<(), Fault>
         let value = value.unwrap_or("");
         if value.len() > FIELD_MAX {
             let text = format!("{name} has a value longer than {FIELD_MAX} bytes");
-            return Err(Fault::told(text));
+            return Err(Broken::told(text));
         }
-        texts.push(value);
+        texts.push(crosswalk.read(value.trim()));
     }
     Ok(())
 }
 
-fn damaged() -> Fault {
-    Fault::told("is damaged or not what its name says")
+fn damaged() -> Broken {
+    Broken::told("is damaged or not what its name says")
 }
 
 /// Runs a decoder on bytes nobody has vouched for: its errors quote cells and it may panic on a
 /// damaged file, so both end as one sentence without a value.
-fn shielded<T>(read: impl FnOnce() -> Result<T, ArrowError>) -> Result<T, Fault> {
+fn shielded<T>(read: impl FnOnce() -> Result<T, ArrowError>) -> Result<T, Broken> {
     match catch_unwind(AssertUnwindSafe(read)) {
         Ok(Ok(read)) => Ok(read),
         Ok(Err(_)) | Err(_) => Err(damaged()),

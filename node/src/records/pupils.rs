@@ -12,6 +12,7 @@ use super::{
 };
 
 /// What is left to walk.
+#[derive(Default)]
 pub(super) struct Pupils<'a> {
     enrollments: &'a [Enrollment],
     attendance: &'a [Attendance],
@@ -37,6 +38,41 @@ impl<'a> Pupils<'a> {
             answers: records.answers.as_deref().unwrap_or(&[]),
             colleges: records.colleges.as_deref().unwrap_or(&[]),
         }
+    }
+
+    /// The first half of what is left and the second, no student in both: about as many enrolments
+    /// in each.
+    pub(super) fn halves(self) -> [Self; 2] {
+        let middle = self.enrollments.get(self.enrollments.len() / 2).map(|row| row.student);
+        let Some(key) = middle else { return [Self::default(), self] };
+        let (enrollments, attendance) = (
+            split(self.enrollments, |row| row.student < key),
+            split(self.attendance, |row| row.student < key),
+        );
+        let (scores, actions) = (
+            split(self.scores, |row| row.student < key),
+            split(self.actions, |row| row.student < key),
+        );
+        let (marks, el_history) = (
+            split(self.marks, |row| row.student < key),
+            split(self.el_history, |row| row.student < key),
+        );
+        let (graduation, answers, colleges) = (
+            split(self.graduation, |row| row.student < key),
+            split(self.answers, |row| row.student < key),
+            split(self.colleges, |row| row.student < key),
+        );
+        [0, 1].map(|half| Self {
+            enrollments: enrollments[half],
+            attendance: attendance[half],
+            scores: scores[half],
+            actions: actions[half],
+            marks: marks[half],
+            el_history: el_history[half],
+            graduation: graduation[half],
+            answers: answers[half],
+            colleges: colleges[half],
+        })
     }
 
     /// The least key that is left.
@@ -74,6 +110,12 @@ impl<'a> Iterator for Pupils<'a> {
             colleges: take(&mut self.colleges, |row| row.student == key),
         })
     }
+}
+
+/// Two parts of rows, the first as far as `is_before` holds.
+fn split<R>(rows: &[R], is_before: impl Fn(&R) -> bool) -> [&[R]; 2] {
+    let (before, after) = rows.split_at(rows.partition_point(is_before));
+    [before, after]
 }
 
 /// Cuts the rows that are ours off the front.

@@ -56,7 +56,7 @@ pub enum Rule {
     W107,
     /// Schools too small to be shown.
     W108,
-    /// Groups that an Ed-Fi export left out.
+    /// An Ed-Fi export: names and codes read as ours, groups left out.
     W109,
     /// Names or birth dates in the file.
     W110,
@@ -152,6 +152,17 @@ impl Report {
         files.chain(study).filter(|(_, finding)| finding.effect == Effect::Refused)
     }
 
+    /// Adds findings to those of a table's file.
+    pub(crate) fn add(&mut self, table: &str, tally: Tally) {
+        let is_of = |file: &&mut FileReport| {
+            file.file.strip_prefix(table).is_some_and(|rest| rest.starts_with('.'))
+        };
+        if let Some(file) = self.files.iter_mut().find(is_of) {
+            file.findings.extend(tally.findings(file.rows_read));
+            file.findings.sort_by_key(|finding| (finding.effect, finding.rule));
+        }
+    }
+
     /// Whether anything was refused.
     #[must_use]
     pub fn is_refused(&self) -> bool {
@@ -231,11 +242,17 @@ struct Count {
 /// Faults on their way into a [`FileReport`].
 #[derive(Default)]
 pub(crate) struct Tally {
+    table: &'static str,
     counts: BTreeMap<(Rule, &'static str, &'static str), Count>,
     whole: Vec<Finding>,
 }
 
 impl Tally {
+    /// Of a table.
+    pub(crate) fn of(table: &'static str) -> Self {
+        Self { table, ..Self::default() }
+    }
+
     /// Counts one row's fault in `column`.
     pub(crate) fn row(&mut self, fault: &'static Fault, column: &'static str, row: u64) {
         let count = self.counts.entry((fault.rule, column, fault.problem)).or_default();
@@ -247,6 +264,20 @@ impl Tally {
             count.first.insert(place, row);
             count.first.truncate(ROWS_KEPT);
         }
+    }
+
+    /// Adds what another walk over other rows of the file found.
+    pub(crate) fn merge(&mut self, other: Self) {
+        for (key, found) in other.counts {
+            let count = self.counts.entry(key).or_default();
+            count.rows += found.rows;
+            count.hint = found.hint;
+            count.most_percent = found.most_percent;
+            count.first.extend(found.first);
+            count.first.sort_unstable();
+            count.first.truncate(ROWS_KEPT);
+        }
+        self.whole.extend(other.whole);
     }
 
     /// Adds a finding about the whole file.
@@ -262,7 +293,7 @@ impl Tally {
                 Some(most) if count.rows * 100 > most * rows => Effect::Refused,
                 Some(_) => Effect::LeftOut,
             };
-            let message = sentence(column, problem, &count, effect);
+            let message = sentence(self.table, column, problem, &count, effect);
             let first_rows = count.first.iter().copied().take(ROWS_SHOWN).collect();
             Finding { rule, effect, rows: count.rows, first_rows, message, behind: count.first }
         });
@@ -272,7 +303,7 @@ impl Tally {
     }
 }
 
-fn sentence(column: &str, problem: &str, count: &Count, effect: Effect) -> String {
+fn sentence(table: &str, column: &str, problem: &str, count: &Count, effect: Effect) -> String {
     let shown: Vec<_> = count.first.iter().take(ROWS_SHOWN).map(u64::to_string).collect();
     let more = if count.rows > shown.len() as u64 { ", …" } else { "" };
     let (noun, rest) = if count.rows == 1 { ("row", "it is") } else { ("rows", "they are") };
@@ -287,7 +318,7 @@ fn sentence(column: &str, problem: &str, count: &Count, effect: Effect) -> Strin
     }
     if !count.hint.is_empty() {
         text.push_str(". ");
-        text.push_str(count.hint);
+        text.push_str(&count.hint.replace("{table}", table).replace("{column}", column));
     }
     text
 }

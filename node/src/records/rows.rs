@@ -1,15 +1,18 @@
-//! What the three tables' readers share: one row's values with their faults, ids as numbers, and
+//! What the tables' readers share: one row's values with their faults, ids as numbers, and
 //! rows of one key.
 
 use std::collections::HashMap;
 
+use flashlight_proto::category::Grade;
+
 use super::{
+    crosswalk::LEFT_OUT,
     frame::Frame,
     keys::Students,
-    model::Key,
+    model::{Key, SchoolNumber},
     report::{Fault, MOST_PERCENT, Rule, Tally},
     tables::Table,
-    value::{self, EMPTY},
+    value::{self, CODE, EMPTY},
 };
 
 const SHORTENED: Fault = Fault {
@@ -18,6 +21,14 @@ const SHORTENED: Fault = Fault {
     hint: "Export the file again and do not open it in Excel",
     most_percent: Some(0),
 };
+const LONG: Fault = Fault {
+    rule: Rule::E007,
+    problem: "is longer than 64 bytes",
+    hint: "",
+    most_percent: Some(MOST_PERCENT),
+};
+/// Longest id of a school, test, survey or section, bytes: a column of anything else must not be kept.
+const ID_MAX: usize = 64;
 const REPEATED: Fault = Fault {
     rule: Rule::E005,
     problem: "repeats another row with the same values",
@@ -30,6 +41,32 @@ const CONFLICT: Fault = Fault {
     hint: "None of them is believed",
     most_percent: Some(MOST_PERCENT),
 };
+
+const NO_COUNTERPART: Fault = Fault {
+    rule: Rule::W109,
+    problem: "has no counterpart here",
+    hint: "",
+    most_percent: Some(100),
+};
+
+/// The ids met while files are read. They go when this does, but for those of schools and tests.
+pub(crate) struct Names {
+    /// Students and anonymous respondents.
+    pub(crate) students: Students,
+    /// Schools.
+    pub(crate) schools: Ids,
+    /// Tests.
+    pub(crate) tests: Ids,
+    /// Surveys.
+    pub(crate) surveys: Ids,
+}
+
+impl Names {
+    /// None yet.
+    pub(crate) fn new(students: Students) -> Self {
+        Self { students, schools: Ids::default(), tests: Ids::default(), surveys: Ids::default() }
+    }
+}
 
 /// Ids as numbers in order of first sight. The ids themselves go when this does.
 #[derive(Default)]
@@ -51,11 +88,17 @@ impl Ids {
         number
     }
 
-    /// The ids in order of their numbers.
-    pub(crate) fn into_names(self) -> Vec<String> {
-        let mut names: Vec<_> = self.numbers.into_iter().collect();
-        names.sort_unstable_by_key(|(_, number)| *number);
-        names.into_iter().map(|(name, _)| name).collect()
+    /// The ids in the order of their text, and for each number the place in it.
+    pub(crate) fn into_ordered(self) -> (Vec<String>, Vec<u32>) {
+        let mut names: Vec<(String, u32)> = self.numbers.into_iter().collect();
+        names.sort_unstable();
+        let mut places = vec![0; names.len()];
+        for (place, (_, number)) in names.iter().enumerate() {
+            if let Ok(number) = usize::try_from(*number) {
+                places[number] = u32::try_from(place).unwrap_or(u32::MAX);
+            }
+        }
+        (names.into_iter().map(|(name, _)| name).collect(), places)
     }
 }
 
@@ -100,13 +143,23 @@ impl<'a> Row<'a> {
         self.stands &= fault.most_percent.is_none();
     }
 
+    /// Tells a fault of several columns together.
+    pub(crate) fn fault_of(&mut self, fault: &'static Fault, columns: &'static str) {
+        self.tally.row(fault, columns, self.number());
+    }
+
     /// The column's value, if supplied.
     pub(crate) fn optional<T>(
         &mut self,
         column: usize,
         parse: impl FnOnce(&str) -> Result<T, &'static Fault>,
     ) -> Option<T> {
-        match parse(self.frame.text(column, self.at)?) {
+        let text = self.frame.text(column, self.at)?;
+        if text == LEFT_OUT {
+            self.fault(&NO_COUNTERPART, column);
+            return None;
+        }
+        match parse(text) {
             Ok(value) => Some(value),
             Err(fault) => {
                 self.fault(fault, column);
@@ -136,20 +189,68 @@ impl<'a> Row<'a> {
 
     /// An id's number.
     pub(crate) fn id(&mut self, column: usize, ids: &mut Ids) -> Option<u32> {
-        self.required(column, |id| {
-            if value::is_shortened(id) { Err(&SHORTENED) } else { Ok(ids.number(id)) }
+        if self.frame.text(column, self.at).is_none() {
+            self.fault(&EMPTY, column);
+        }
+        self.optional_id(column, ids)
+    }
+
+    /// A school's number, if one is named.
+    pub(crate) fn optional_id(&mut self, column: usize, ids: &mut Ids) -> Option<SchoolNumber> {
+        self.optional(column, |id| {
+            if value::is_shortened(id) {
+                Err(&SHORTENED)
+            } else if id.len() > ID_MAX {
+                Err(&LONG)
+            } else {
+                Ok(ids.number(id))
+            }
         })
     }
 
+    /// A code, by its place in a list.
+    pub(crate) fn code<T: Copy>(&mut self, column: usize, codes: &[(&str, T)]) -> Option<T> {
+        let of = |text: &str| codes.iter().find(|(code, _)| *code == text).map(|(_, one)| *one);
+        self.optional(column, |text| of(text).ok_or(&CODE))
+    }
+
+    /// The same where it may not be empty.
+    pub(crate) fn required_code<T: Copy>(
+        &mut self,
+        column: usize,
+        codes: &[(&str, T)],
+    ) -> Option<T> {
+        let of = |text: &str| codes.iter().find(|(code, _)| *code == text).map(|(_, one)| *one);
+        self.required(column, |text| of(text).ok_or(&CODE))
+    }
+
+    /// Whether the file is an export with Ed-Fi's names.
+    pub(crate) const fn is_export(&self) -> bool {
+        self.frame.is_export
+    }
+
+    /// Whether the column is empty here, or not there.
+    pub(crate) fn is_empty(&self, column: usize) -> bool {
+        self.frame.text(column, self.at).is_none()
+    }
+
     /// A grade, putting back a lost leading zero.
-    pub(crate) fn grade(&mut self, column: usize) -> Option<flashlight_proto::category::Grade> {
+    pub(crate) fn grade(&mut self, column: usize) -> Option<Grade> {
+        if self.frame.text(column, self.at).is_none() {
+            self.fault(&EMPTY, column);
+        }
+        self.optional_grade(column)
+    }
+
+    /// The same where it may be empty.
+    pub(crate) fn optional_grade(&mut self, column: usize) -> Option<Grade> {
         const PADDED: Fault = Fault {
             rule: Rule::W101,
             problem: "lost its leading zero",
             hint: "It was put back: 3 was read as 03",
             most_percent: None,
         };
-        let (grade, padded) = self.required(column, value::grade)?;
+        let (grade, padded) = self.optional(column, value::grade)?;
         if padded {
             self.fault(&PADDED, column);
         }

@@ -2,15 +2,14 @@
 //!
 //! In: the private copy. Out: its header and number of rows, or one sentence that names the first
 //! bad line. Promise: after a scan every line but the header is exactly one row with as many fields
-//! as the header, in UTF-8, within the limits; so row numbers are line numbers.
+//! as the header, in UTF-8, within the limits; so row numbers are line numbers. One line is held at a
+//! time.
 
 use std::{
     fs::File,
     io::{self, BufRead, BufReader, Read, Seek},
 };
 
-/// Most rows of a file, the header not counted.
-pub(crate) const ROWS_MAX: u64 = 20_000_000;
 /// Most columns of a file.
 pub(crate) const COLUMNS_MAX: usize = 512;
 /// Longest field, bytes, quotes included.
@@ -47,7 +46,7 @@ impl From<io::Error> for ScanError {
 }
 
 /// Scans `copy`, cuts blank lines off its end, and leaves it at its start.
-pub(crate) fn scan(copy: &mut File) -> Result<Shape, ScanError> {
+pub(crate) fn scan(copy: &mut File, rows_max: u64) -> Result<Shape, ScanError> {
     let mut reader = BufReader::with_capacity(1 << 16, &*copy);
     let mut line = Vec::new();
     let (mut header, mut lines, mut offset, mut end) = (Vec::new(), 0_u64, 0_u64, 0_u64);
@@ -73,8 +72,8 @@ pub(crate) fn scan(copy: &mut File) -> Result<Shape, ScanError> {
         if fields != header.len() {
             return Err(ragged(header.len(), fields, number));
         }
-        if number - 1 > ROWS_MAX {
-            return Err(ScanError::Shape(format!("more than {ROWS_MAX} rows")));
+        if number - 1 > rows_max {
+            return Err(ScanError::Shape(format!("more than {rows_max} rows")));
         }
     }
     if header.is_empty() {
@@ -98,7 +97,7 @@ fn ragged(want: usize, got: usize, line: u64) -> ScanError {
 }
 
 /// Reads one line with its end; false at the end of the file.
-fn read_line(reader: &mut BufReader<&File>, line: &mut Vec<u8>) -> Result<bool, ScanError> {
+fn read_line(reader: &mut impl BufRead, line: &mut Vec<u8>) -> Result<bool, ScanError> {
     line.clear();
     // One byte over the limit is enough to see that a line is too long.
     let read = reader.by_ref().take(LINE_MAX as u64 + 1).read_until(b'\n', line)?;
@@ -124,18 +123,32 @@ fn text_of(line: &[u8], number: u64) -> Result<&str, ScanError> {
     str::from_utf8(line).map_err(|_| told("is not UTF-8: export the file as UTF-8"))
 }
 
-/// Reads the rows of a scanned copy, showing each field's place and value, unquoted.
-pub(crate) fn rows(copy: &mut File, mut see: impl FnMut(usize, &str)) -> Result<(), ScanError> {
-    copy.rewind()?;
-    let mut reader = BufReader::with_capacity(1 << 16, &*copy);
-    let (mut line, mut number, mut bare) = (Vec::new(), 0_u64, String::new());
-    while read_line(&mut reader, &mut line)? {
-        number += 1;
-        if number == 1 {
-            continue;
+/// The rows of a scanned copy, one after the other.
+pub(crate) struct Rows {
+    reader: BufReader<File>,
+    line: Vec<u8>,
+    number: u64,
+    bare: String,
+}
+
+impl Rows {
+    /// At the first row below the header.
+    pub(crate) fn of(mut copy: File) -> Result<Self, ScanError> {
+        copy.rewind()?;
+        let reader = BufReader::with_capacity(1 << 18, copy);
+        let mut rows = Self { reader, line: Vec::new(), number: 1, bare: String::new() };
+        read_line(&mut rows.reader, &mut rows.line)?;
+        Ok(rows)
+    }
+
+    /// Shows each field's place and value, unquoted; false at the end.
+    pub(crate) fn next(&mut self, mut see: impl FnMut(usize, &str)) -> Result<bool, ScanError> {
+        if !read_line(&mut self.reader, &mut self.line)? {
+            return Ok(false);
         }
-        let mut place = 0;
-        fields(text_of(&line, number)?, number, |field| {
+        self.number += 1;
+        let (mut place, bare) = (0, &mut self.bare);
+        fields(text_of(&self.line, self.number)?, self.number, |field| {
             match field.strip_prefix('"').and_then(|field| field.strip_suffix('"')) {
                 None => see(place, field),
                 Some(quoted) if quoted.contains('"') => {
@@ -146,14 +159,14 @@ pub(crate) fn rows(copy: &mut File, mut see: impl FnMut(usize, &str)) -> Result<
                         }
                         bare.push_str(part);
                     });
-                    see(place, &bare);
+                    see(place, bare);
                 }
                 Some(quoted) => see(place, quoted),
             }
             place += 1;
         })?;
+        Ok(true)
     }
-    Ok(())
 }
 
 /// Counts a line's fields, showing each to `see` as written.
@@ -225,7 +238,7 @@ mod tests {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(bytes).unwrap();
         file.rewind().unwrap();
-        scan(&mut file).map_err(|error| match error {
+        scan(&mut file, 10).map_err(|error| match error {
             ScanError::Shape(text) => text,
             ScanError::Io(error) => error.to_string(),
         })

@@ -42,7 +42,14 @@ pub(crate) const FLAG: Fault = Fault {
 pub(crate) const CODE: Fault = Fault {
     rule: Rule::E007,
     problem: "has no meaning here",
-    hint: "Codes are never guessed: write one of the canonical codes (docs/INDICATORS.md)",
+    hint: "Codes are never guessed: write one of the canonical codes (docs/INDICATORS.md), or add to \
+           mapping.toml under [{table}.values.{column}] a line \"THE CODE\" = \"the canonical one\"",
+    most_percent: Some(MOST_PERCENT),
+};
+const RANGE: Fault = Fault {
+    rule: Rule::E008,
+    problem: "is out of its range",
+    hint: "",
     most_percent: Some(MOST_PERCENT),
 };
 const DAYS: Fault = Fault {
@@ -54,7 +61,7 @@ const DAYS: Fault = Fault {
 
 /// A calendar date, as days since 1 March of year 0 (proleptic Gregorian).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Day(i32);
+pub(crate) struct Day(pub(super) i32);
 
 impl Day {
     /// Days from this one to `last`, both counted; 0 when `last` is earlier.
@@ -62,6 +69,55 @@ impl Day {
         i64::from(last.0 - self.0 + 1).max(0)
     }
 }
+
+impl Day {
+    /// Days since 1 January 1970.
+    pub(crate) const fn since_1970(self) -> i32 {
+        self.0 - DAY_1970
+    }
+
+    /// The day that many days after 1 January 1970.
+    pub(crate) const fn of_1970(days: i32) -> Self {
+        Self(days + DAY_1970)
+    }
+
+    /// 1 July before the spring of `year`.
+    pub(crate) fn first_of_school_year(year: i16) -> Self {
+        // 1 March of the year before, and the 122 days to July.
+        let march = i32::from(year) - 1;
+        Self(march * 365 + march / 4 - march / 100 + march / 400 + 122)
+    }
+
+    /// The day that many days later.
+    pub(crate) const fn plus(self, days: i32) -> Self {
+        Self(self.0 + days)
+    }
+
+    /// The day in its school year, from 0 on 1 July to 365, and the year it belongs to.
+    pub(crate) fn in_school_year(self) -> (i16, usize) {
+        // Years of the count begin on 1 March: 1 July is its day 122.
+        const JULY: i32 = 122;
+        const CYCLE: i32 = 146_097;
+        // The civil year of a day counted from 1 March of year 0 (Howard Hinnant, chrono algorithms).
+        let cycle = self.0.div_euclid(CYCLE);
+        let day = self.0.rem_euclid(CYCLE);
+        let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
+        let first = |year: i32| year * 365 + year / 4 - year / 100;
+        let of_year = day - first(year);
+        let march = year + 400 * cycle;
+        // Until June the school year began in July of the count's year before.
+        let (spring, place) = if of_year >= JULY {
+            (march + 1, of_year - JULY)
+        } else {
+            let before = if year > 0 { day - first(year - 1) } else { of_year + 366 };
+            (march, before - JULY)
+        };
+        (i16::try_from(spring).unwrap_or(i16::MAX), usize::try_from(place).unwrap_or(0))
+    }
+}
+
+/// 1 January 1970 in days since 1 March of year 0.
+const DAY_1970: i32 = 719_468;
 
 impl From<Date> for Day {
     fn from(date: Date) -> Self {
@@ -161,6 +217,18 @@ impl Decimal {
     }
 }
 
+/// A number in hundredths between 0 and `most`.
+pub(crate) fn hundredths(text: &str, most: i32) -> Result<i32, &'static Fault> {
+    let units = Decimal::parse(text)?.in_units(100).units;
+    i32::try_from(units).ok().filter(|units| (0..=most).contains(units)).ok_or(&RANGE)
+}
+
+/// A whole number between two bounds.
+pub(crate) fn whole(text: &str, least: i16, most: i16) -> Result<i16, &'static Fault> {
+    let number: i16 = text.parse().map_err(|_| &NUMBER)?;
+    if (least..=most).contains(&number) { Ok(number) } else { Err(&RANGE) }
+}
+
 /// A length of time in hundredths of a day, 0 to 36600.
 pub(crate) fn days(text: &str) -> Result<i32, &'static Fault> {
     let hundredths = Decimal::parse(text)?.in_units(100).units;
@@ -225,6 +293,29 @@ mod tests {
             let (before, after) = (date(before).ok().unwrap(), date(after).ok().unwrap());
             assert_eq!(before.through(after), 2);
             assert_eq!(after.through(before), 0);
+        }
+    }
+
+    #[test]
+    fn a_school_year_is_july_to_june() {
+        let at = |text| date(text).ok().unwrap().in_school_year();
+        assert_eq!(at("2023-07-01"), (2024, 0));
+        assert_eq!(at("2024-02-29"), (2024, 243));
+        assert_eq!(at("2024-06-30"), (2024, 365));
+        assert_eq!(at("2023-06-30"), (2023, 364));
+        assert_eq!(at("2024-07-01"), (2025, 0));
+        assert_eq!(at("2000-03-01"), (2000, 244));
+        assert_eq!(at("2000-02-29"), (2000, 243));
+        assert_eq!(date("1970-01-01").ok().unwrap().since_1970(), 0);
+        assert!(Day::first_of_school_year(2024) == date("2023-07-01").ok().unwrap());
+        assert!(Day::first_of_school_year(2001).plus(365) == date("2001-07-01").ok().unwrap());
+        let mut before = at("1999-06-30");
+        for day in date("1999-07-01").ok().unwrap().0..date("2005-01-01").ok().unwrap().0 {
+            let now = Day(day).in_school_year();
+            let next =
+                now == (before.0, before.1 + 1) || (now == (before.0 + 1, 0) && before.1 >= 364);
+            assert!(next, "{now:?} after {before:?}");
+            before = now;
         }
     }
 

@@ -315,6 +315,23 @@ impl Indicator {
         }
     }
 
+    /// Whether it is a share of survey answers: a mean of respondents' shares, or by items.
+    #[must_use]
+    pub const fn is_of_answers(self) -> bool {
+        matches!(self, Self::Climate(..) | Self::Sel(_))
+    }
+
+    /// School years before the one measured whose class it counts, too: its sums answer questions
+    /// about that class as well. The five-year cohort of a year is the four-year cohort of the year
+    /// before.
+    #[must_use]
+    pub const fn classes_back(self) -> i16 {
+        match self {
+            Self::Graduation5 | Self::GraduationRate => 1,
+            _ => 0,
+        }
+    }
+
     /// Whether its unit is a response, not a student: it has no grade and no groups.
     #[must_use]
     pub const fn is_of_adults(self) -> bool {

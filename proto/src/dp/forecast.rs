@@ -25,8 +25,8 @@ pub const Z975: f64 = 1.959_963_984_540_054;
 pub const SIZES: [u32; 3] = [100, 1_000, 10_000];
 /// A cell whose sd(ñ) is more than this share of n is dominated by noise …
 pub(crate) const DOMINATED_SHARE: f64 = 0.1;
-/// … and so is one whose 95 % interval is wider than this either side: percentage points of a rate,
-/// score points of a mean.
+/// … and so is one whose 95 % interval is wider than this either side: percentage points of a rate or
+/// a share of answers, score points of a mean.
 pub(crate) const DOMINATED_HALF_WIDTH: f64 = 10.0;
 
 /// The forecast of one table.
@@ -52,7 +52,7 @@ pub struct SizeForecast {
     /// Students in it.
     pub students: f64,
     /// Noise sd of what is published: students of a count; percentage points of a rate, at most;
-    /// points of a mean that lies at the centre of its bounds.
+    /// points of a mean that lies at the centre of its bounds, percentage points of a share of answers.
     pub sd: f64,
     /// The same for a mean a quarter of the half-range away from the centre.
     pub sd_off_centre: Option<f64>,
@@ -150,7 +150,9 @@ impl NoisePlan {
         let tables = study.tables.iter().enumerate().filter_map(|(table, spec)| {
             let blocks = || layout.blocks().iter().filter(move |block| block.table == table);
             let encoding = blocks().next()?.encoding;
-            let units = study.scores(spec).map_or(1, |(test, _)| test.units_per_point);
+            // Shares of answers are forecast in percentage points, as rates are.
+            let units = f64::from(study.units_per_point(spec));
+            let units = if spec.indicator.is_of_answers() { units / 100.0 } else { units };
             let top = match encoding {
                 Encoding::Count | Encoding::Rate | Encoding::Items => {
                     self.block(table, Part::Counts)?
@@ -159,9 +161,9 @@ impl NoisePlan {
             };
             let (mut sd, mut off_centre) = (top.sd(survivors), None);
             if matches!(encoding, Encoding::Mean { .. }) {
-                sd /= f64::from(units);
+                sd /= units;
                 let reach = f64::from(u32::try_from(top.block.reach).unwrap_or(u32::MAX));
-                off_centre = Some(reach / f64::from(units) / SPREADS);
+                off_centre = Some(reach / units / SPREADS);
             }
             let n = self.sd_n(layout, table, survivors)?;
             let min_n = f64::from(study.suppression.min_n);

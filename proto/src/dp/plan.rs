@@ -9,7 +9,7 @@
 //! k·(R/s)², the noise variance in units of the sampling variance of what is published; under a
 //! fixed Σρ_b this is least at ρ_b ∝ √v_b. A count's sampling sd is of the order of √n (R/s = 1).
 //! For scores R/s = 4: bounds that span eight standard deviations between students, as scale scores
-//! do. Nothing private enters.
+//! do. For shares of survey answers, from 0 to 1, R/s = 2. Nothing private enters.
 //!
 //! **Rounding.** s² carries a margin of 2⁻⁴⁰, more than all floating point rounding and τ; that
 //! [`BlockPlan::realised_rho`] stays within the block's ρ is checked, and s² is raised until it does.
@@ -36,6 +36,8 @@ use crate::{
 
 /// R/s of scores: half the range of a score, in standard deviations between students.
 pub(super) const SPREADS: f64 = 4.0;
+/// R/s of shares of answers: from 0 to 1, with a standard deviation of about a quarter.
+const SHARE_SPREADS: f64 = 2.0;
 /// s² is this much above σ²/h: 2⁻⁴⁰.
 const MARGIN: f64 = 4_096.0 * f64::EPSILON;
 /// Most times the margin is doubled.
@@ -172,7 +174,7 @@ impl NoisePlan {
             return Err(NoiseError::Layout);
         }
         let NoiseBlocks { blocks, carried } = NoiseBlocks::derive(study, layout);
-        let years = blocks.iter().flat_map(|block| block.years.iter().copied()).collect();
+        let years = blocks.iter().flat_map(|block| block.measured.iter().copied()).collect();
         let enrolled = enrolled(schools, &years)?;
         let most = enrolled.values().map(|year| year.values().sum::<u64>()).max();
         let students = most.unwrap_or(0);
@@ -253,7 +255,7 @@ impl NoisePlan {
         4.0 * self.rho.value()
     }
 
-    /// N: students by public enrolment, in the largest year read.
+    /// N: students by public enrolment, in the largest year measured.
     #[must_use]
     pub const fn students(&self) -> u64 {
         self.students
@@ -294,7 +296,9 @@ impl NoisePlan {
     }
 
     fn bound_of(&self, block: &NoiseBlock, district: &DistrictId) -> u128 {
-        let years = block.years.iter().filter_map(|year| self.enrolled.get(year)?.get(district));
+        // Whoever is counted is counted in a year measured: earlier years are only looked at.
+        let years = block.measured.iter();
+        let years = years.filter_map(|year| self.enrolled.get(year)?.get(district));
         let most = years.copied().max().unwrap_or(0);
         (TURNOVER * u128::from(most) + NEWCOMERS) * u128::from(block.reach)
     }
@@ -368,12 +372,13 @@ impl NoisePlan {
 fn weight(block: &NoiseBlock) -> f64 {
     let spreads = match block.part {
         Part::Counts => 1.0,
+        Part::Sums if block.indicator.is_of_answers() => SHARE_SPREADS,
         Part::Sums => SPREADS,
     };
     f64::from(block.touched).sqrt() * spreads
 }
 
-/// Public enrolment of the years read, by year and district.
+/// Public enrolment of the years measured, by year and district.
 fn enrolled(
     schools: &SchoolTable,
     years: &BTreeSet<i16>,

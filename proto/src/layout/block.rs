@@ -17,7 +17,8 @@ pub enum Encoding {
     /// n. `exact` mode only: one respondent moves it by many.
     Items,
     /// Two words: Σ(x − mid) in grid units, and scores n. x is the score, or for distance from
-    /// standard the score less the cut of the grade tested.
+    /// standard the score less the cut of the grade tested. For a survey Σ(x − mid) over respondents,
+    /// x being each one's favourable share in ten thousandths, and respondents n.
     Mean {
         /// Public centre: ⌊(low + high)/2⌋, grid units.
         mid: i64,
@@ -54,7 +55,7 @@ impl Encoding {
     fn of(study: &Study, table: &TableSpec) -> Self {
         let cut = match table.indicator {
             Indicator::Students => return Self::Count,
-            Indicator::Climate(..) | Indicator::Sel(_) => {
+            indicator if indicator.is_of_answers() => {
                 let high = i64::from(SHARE_UNITS);
                 return match table.preset {
                     Some(Preset::PerItem) => Self::Items,

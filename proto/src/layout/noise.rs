@@ -80,7 +80,7 @@ impl Run {
 pub struct Question {
     /// What is measured.
     pub indicator: Indicator,
-    /// School year measured.
+    /// School year measured; for a graduating class of the year before, its own.
     pub year: i16,
     /// The study's `as_of`.
     pub as_of: Date,
@@ -98,7 +98,14 @@ pub fn questions(study: &Study) -> BTreeSet<Question> {
     study.tables.iter().flat_map(|table| table_questions(study, table)).collect()
 }
 
-/// The school years a study reads, in either mode.
+/// The school years a study measures, in either mode: those the public school table must cover.
+#[must_use]
+pub fn years_measured(study: &Study) -> BTreeSet<i16> {
+    study.tables.iter().flat_map(|table| table.years.iter().copied()).collect()
+}
+
+/// The school years a study reads, in either mode: those it measures and those before that its
+/// indicators look at.
 #[must_use]
 pub fn years_read(study: &Study) -> BTreeSet<i16> {
     study.tables.iter().flat_map(table_years).collect()
@@ -112,7 +119,8 @@ fn table_years(table: &TableSpec) -> BTreeSet<i16> {
 
 fn table_questions(study: &Study, table: &TableSpec) -> impl Iterator<Item = Question> {
     let (indicator, as_of) = (table.indicator, study.as_of);
-    table.years.iter().map(move |&year| Question { indicator, year, as_of })
+    let years = table.years.iter().flat_map(move |&year| year - indicator.classes_back()..=year);
+    years.map(move |year| Question { indicator, year, as_of })
 }
 
 /// Words of one table that share one noise scale.
@@ -128,7 +136,10 @@ pub struct NoiseBlock {
     pub touched: u32,
     /// R: most that one student moves each of them, grid units; 1 for counts.
     pub reach: u64,
-    /// School years it reads, ascending; each is charged the block's whole ρ.
+    /// School years measured, ascending: those of its cells.
+    pub measured: Vec<i16>,
+    /// School years it reads, ascending: those measured, and those before that the indicator looks at.
+    /// Each is charged the block's whole ρ.
     pub years: Vec<i16>,
     /// Questions it asks, ascending.
     pub questions: Vec<Question>,
@@ -211,8 +222,8 @@ impl NoiseBlocks {
                 Some(Carried { block, from })
             });
             let mut add = |part, reach| {
-                let mut questions: Vec<_> = table_questions(study, table).collect();
-                questions.sort_unstable();
+                let questions: BTreeSet<_> = table_questions(study, table).collect();
+                let measured: BTreeSet<_> = table.years.iter().copied().collect();
                 blocks.push(NoiseBlock {
                     table: index,
                     indicator: table.indicator,
@@ -220,8 +231,9 @@ impl NoiseBlocks {
                     // At most MAX_YEARS · MAX_BY · 8, so it always fits.
                     touched: u32::try_from(ours.len()).unwrap_or(u32::MAX),
                     reach,
+                    measured: measured.into_iter().collect(),
                     years: table_years(table).into_iter().collect(),
-                    questions,
+                    questions: questions.into_iter().collect(),
                     runs: ours.iter().map(|(_, block)| run(block, part)).collect(),
                 });
             };

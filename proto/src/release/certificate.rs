@@ -28,11 +28,12 @@ const EPSILON_LONG: i32 = 6;
 const TAU_DIGITS: usize = 3;
 const RHO_DIGITS: usize = 12;
 
-const UNIT: &str = "one student's records at one district, in all school years a block reads";
+const UNIT: &str = "one student's records at one district, in all school years a block reads; in \
+    surveys of staff and parents, and under keys that are no student's, one respondent's answers";
 const ADJACENCY: &str = "add/remove: neighbouring data differ in the records of one such unit, \
     present in one and absent in the other";
 const DELTA_RULE: &str = "min(1e-6, 1/(10 x students)), students by public enrolment in the \
-    largest year read";
+    largest year measured";
 const CONVERSION: &str = "zCDP to (epsilon, delta): Canonne, Kamath, Steinke 2020, Proposition 12";
 const COMPOSITION: &str = "rho adds over blocks, studies and rounds; every school year a block \
     reads is charged the block's whole rho, in the ledger of each district, and never refunded";
@@ -40,8 +41,8 @@ const SAMPLER: &str = "opendp 0.16 discrete Gaussian (secure randomness)";
 const MECHANISM: &str = "each district adds a discrete Gaussian of variance share_variance to each \
     word before it is masked; the shares of h = m - c honest survivors alone give rho_of_h \
     (Kairouz, Liu, Steinke 2021, Theorem 1); the sum carries the shares of all survivors";
-const GRID: &str = "sums, variances and sensitivities are in grid units (students; points x \
-    units_per_point); words, noisy sums and scale are in 2^-scale_bits of one";
+const GRID: &str = "sums, variances and sensitivities are in grid units (students; points, or for \
+    surveys shares from 0 to 1, x units_per_point); words, noisy sums and scale are in 2^-scale_bits of one";
 const VALUES: &str = "count: noisy n as it is. Rate: num/(num + rest), num and rest at least 0. \
     Mean: (mid + sum/n)/units_per_point, within [low, high]/units_per_point; where n is carried it \
     is num + rest of the same cell of from_table. n: rounded half up, at least 0. sd: of the noise \
@@ -301,7 +302,7 @@ impl BlockPart {
             }
             _ => None,
         };
-        let scores = frame.study.scores(&frame.study.tables[block.table]);
+        let units_per_point = frame.study.units_per_point(&frame.study.tables[block.table]);
         let sensitivities = [block.delta2_squared(), block.delta1()]
             .map(|exact| noisy::wide_units(i128::try_from(exact).unwrap_or(i128::MAX), 0));
         let fine = f64::from(1_u32 << plan.scale_bits);
@@ -322,7 +323,7 @@ impl BlockPart {
             reach: block.reach,
             delta2_squared: block.delta2_squared().to_string(),
             delta1: block.delta1().to_string(),
-            units_per_point: centre.and(scores).map(|(test, _)| test.units_per_point),
+            units_per_point: centre.map(|_| units_per_point),
             mid: centre.map(|(mid, ..)| mid),
             low: centre.map(|(_, low, _)| low),
             high: centre.map(|(.., high)| high),

@@ -18,7 +18,7 @@ use crate::{
         forecast::{DOMINATED_HALF_WIDTH, DOMINATED_SHARE, Z99},
     },
     identity::DistrictId,
-    layout::{Encoding, Layout, NoiseBlock, Part},
+    layout::{Block, Encoding, Layout, NoiseBlock, Part},
     schools::SchoolTable,
     study::Study,
 };
@@ -31,7 +31,7 @@ const NOISE_SDS: f64 = 12.0;
 pub struct Noisy {
     /// The noisy sums it comes from.
     pub sums: NoisySums,
-    /// Students, ñ as it is; a share from 0 to 1; points.
+    /// Students, ñ as it is; a share from 0 to 1, of students or of answers; points.
     pub value: f64,
     /// Standard deviation of the noise in the value.
     pub sd: f64,
@@ -78,7 +78,7 @@ pub enum NoisySums {
         n: i64,
         /// Of n.
         n_scale_bits: u32,
-        /// Grid units per point.
+        /// Grid units per point, or per whole of a share of answers.
         units_per_point: u32,
     },
 }
@@ -98,6 +98,8 @@ struct Scale {
 struct BlockNoise {
     encoding: Encoding,
     units_per_point: u32,
+    /// Half-width of an interval from which noise dominates, points or parts of a share.
+    widest: f64,
     /// Number of its first cell in the release, from 0.
     first_cell: usize,
     first_word: usize,
@@ -157,6 +159,7 @@ impl Noise {
             blocks.push(BlockNoise {
                 encoding: block.encoding,
                 units_per_point: study.units_per_point(table),
+                widest: widest(block),
                 first_cell,
                 first_word: block.first_word(),
                 sum: scale(block.table, Part::Sums),
@@ -258,19 +261,17 @@ impl Noise {
             return Outcome::Suppressed;
         }
         let per_point = f64::from(shape.units_per_point);
-        let (estimate, least, per_unit, widest) = match (sums, shape.encoding) {
+        let (estimate, least, per_unit) = match (sums, shape.encoding) {
             (NoisySums::Rate { num, rest, .. }, _) => {
-                let shares = rate(units(num, bits), units(rest, bits), shape.n.variance);
-                // A share is of 1, the limit in percentage points.
-                (shares, 0.0, 1.0, DOMINATED_HALF_WIDTH / 100.0)
+                (rate(units(num, bits), units(rest, bits), shape.n.variance), 0.0, 1.0)
             }
             (NoisySums::Mean { sum, sum_scale_bits, .. }, Encoding::Mean { mid, low, high }) => {
                 let variance = shape.sum.map_or(0.0, |scale| scale.variance);
                 let sum = Measured { value: units(sum, sum_scale_bits), variance };
                 let bounds = (units(low - mid, 0), units(high - mid, 0));
-                (mean(sum, n, bounds), units(mid, 0), per_point, DOMINATED_HALF_WIDTH)
+                (mean(sum, n, bounds), units(mid, 0), per_point)
             }
-            _ => (count(n), 0.0, 1.0, f64::INFINITY),
+            _ => (count(n), 0.0, 1.0),
         };
         let half_width = estimate.half_width / per_unit;
         Outcome::Noisy(Noisy {
@@ -281,7 +282,7 @@ impl Noise {
             high: (least + estimate.high) / per_unit,
             n: rounded(total, bits),
             sd_n,
-            noise_dominated: sd_n / n.value > DOMINATED_SHARE || half_width > widest,
+            noise_dominated: sd_n / n.value > DOMINATED_SHARE || half_width > shape.widest,
         })
     }
 
@@ -321,6 +322,17 @@ impl Noise {
         };
         let shown = self.can_be(block, &sums).then(|| self.of_sums(block, sums))?;
         (shown != Outcome::Suppressed).then_some(shown)
+    }
+}
+
+/// Half the width of an interval from which noise dominates a block's cells.
+fn widest(block: &Block) -> f64 {
+    match block.encoding {
+        Encoding::Count => f64::INFINITY,
+        // A share is of 1, the limit in percentage points.
+        Encoding::Rate | Encoding::Items => DOMINATED_HALF_WIDTH / 100.0,
+        Encoding::Mean { .. } if block.indicator.is_of_answers() => DOMINATED_HALF_WIDTH / 100.0,
+        Encoding::Mean { .. } => DOMINATED_HALF_WIDTH,
     }
 }
 

@@ -12,7 +12,7 @@ use crate::study::Mode;
 /// The header of `tables.csv`. `guarantee` is a column and not a comment, so that every CSV reader
 /// reads the file and every row, wherever it is copied, keeps the warning.
 const HEADER: &str = "table,indicator,test,preset,year,by,level,grade,family,group,suppressed,\
-    value,n,num,sum,units_per_point,guarantee\n";
+    value,n,num,den,sum,units_per_point,guarantee\n";
 /// The header in `dp` mode.
 const HEADER_DP: &str = "table,indicator,test,preset,year,by,level,grade,family,group,suppressed,\
     value,sd,low,high,n,sd_n,noise_dominated,noisy_num,noisy_rest,noisy_n,n_scale_bits,noisy_sum,\
@@ -49,8 +49,8 @@ impl<E, F: FnMut(&[u8]) -> Result<(), E>> Pieces<F> {
 
 impl Release {
     /// `release.json`: parameters and cells, one cell a line, ending in a newline. A shown cell has
-    /// `value` and `n` with the integers they come from (`num` of `n`, or `sum` in grid units over
-    /// `n` × `units_per_point`); with noise it also has `sd`, `low`, `high`, `sd_n` and
+    /// `value` and `n` with the integers they come from (`num` of `n`, `num` of `den` items answered
+    /// by `n` respondents, or `sum` in grid units over `n` × `units_per_point`); with noise it also has `sd`, `low`, `high`, `sd_n` and
     /// `noise_dominated`, and for integers the noisy sums, in 2^`scale_bits` parts of a student or
     /// grid unit. A suppressed cell has none of them.
     ///
@@ -158,6 +158,7 @@ fn exact(cell: &CellText) -> Vec<String> {
         text(cell.value.as_ref()),
         text(cell.n),
         text(cell.num),
+        text(cell.den),
         text(cell.sum),
         text(cell.units_per_point),
     ]

@@ -53,6 +53,13 @@ impl Place<'_> {
     }
 }
 
+/// What a table is checked against.
+struct Frame<'a> {
+    school_year: i16,
+    mode: Mode,
+    tests: &'a BTreeMap<String, TestSpec>,
+}
+
 pub(super) fn study(bytes: &[u8]) -> Result<Study, StudyError> {
     if bytes.len() > MAX_STUDY_BYTES {
         return Err(StudyError::TooLarge { bytes: bytes.len(), most: MAX_STUDY_BYTES });
@@ -84,13 +91,8 @@ pub(super) fn study(bytes: &[u8]) -> Result<Study, StudyError> {
     };
     cohort.sizes(cohort.min_districts)?;
     let tests = tests(text, raw.test)?;
-    let tables = tables(text, raw.table, head.school_year, &tests)?;
-    let by_item = tables.iter().position(|table| table.preset == Some(Preset::PerItem));
-    if let Some(at) = by_item.filter(|_| raw.privacy.mode == Mode::Dp) {
-        let what =
-            "\"item\" is for exact mode alone: one student answers many items; use \"respondent\"";
-        return Err(StudyError::value(format_args!("[[table]] {}, preset", at + 1), what));
-    }
+    let frame = Frame { school_year: head.school_year, mode: raw.privacy.mode, tests: &tests };
+    let tables = tables(text, raw.table, &frame)?;
     Ok(Study {
         id: head.id,
         title: head.title,
@@ -198,8 +200,7 @@ fn score_range(
 fn tables(
     text: &str,
     raw: Vec<Spanned<RawTable>>,
-    school_year: i16,
-    tests: &BTreeMap<String, TestSpec>,
+    frame: &Frame<'_>,
 ) -> Result<Vec<TableSpec>, StudyError> {
     if raw.is_empty() {
         return Err(StudyError::value("[[table]]", "there is none; a study measures something"));
@@ -209,7 +210,7 @@ fn tables(
     for (index, spanned) in raw.into_iter().enumerate() {
         let line = line_at(text, spanned.span().start);
         let place = Place { line, section: "table", number: index + 1 };
-        let spec = table(&place, spanned.into_inner(), school_year, tests)?;
+        let spec = table(&place, spanned.into_inner(), frame)?;
         if let Some(first) = tables.iter().position(|earlier| overlap(earlier, &spec)) {
             let what = format!(
                 "a break-down of {} that [[table]] {} already has, for the same year,",
@@ -228,19 +229,15 @@ fn overlap(one: &TableSpec, two: &TableSpec) -> bool {
     one.indicator == two.indicator
         && one.test == two.test
         && one.preset == two.preset
+        && one.el_years == two.el_years
         && one.years.iter().any(|year| two.years.contains(year))
         && one.by.iter().any(|by| two.by.contains(by))
 }
 
-fn table(
-    place: &Place<'_>,
-    raw: RawTable,
-    school_year: i16,
-    tests: &BTreeMap<String, TestSpec>,
-) -> Result<TableSpec, StudyError> {
-    let indicator = raw.indicator;
-    table_test(place, indicator, raw.test.as_deref(), tests)?;
-    let preset = preset(place, indicator, raw.preset)?;
+fn table(place: &Place<'_>, raw: RawTable, frame: &Frame<'_>) -> Result<TableSpec, StudyError> {
+    let (indicator, school_year) = (raw.indicator, frame.school_year);
+    table_test(place, indicator, raw.test.as_deref(), frame.tests)?;
+    let preset = preset(place, indicator, raw.preset, frame.mode)?;
     let el_years = el_years(place, indicator, raw.el_years)?;
     let years = raw.years.unwrap_or_else(|| vec![school_year]);
     place.within("years", years.len(), MAX_YEARS)?;
@@ -294,6 +291,7 @@ fn preset(
     place: &Place<'_>,
     indicator: Indicator,
     named: Option<Preset>,
+    mode: Mode,
 ) -> Result<Option<Preset>, StudyError> {
     let presets = indicator.presets();
     match named {
@@ -304,6 +302,11 @@ fn preset(
         Some(named) if !presets.contains(&named) => {
             let names: Vec<_> = presets.iter().map(|one| one.as_str()).collect();
             let what = format!("{indicator} has the presets {}", names.join(", "));
+            Err(place.value("preset", what))
+        }
+        Some(Preset::PerItem) if mode == Mode::Dp => {
+            let what = "\"item\" is for exact mode alone: one student answers many items; use \
+                        \"respondent\"";
             Err(place.value("preset", what))
         }
         Some(named) => Ok(Some(named)),

@@ -1,0 +1,23 @@
+//! Dropouts of a four-year cohort (`dropout`).
+
+use super::{
+    Amount, Definition, Notes,
+    cohort::member,
+    graduation::FOUR_YEARS,
+    student::{Counted, Student},
+};
+use crate::records::Outcome;
+
+/// In words.
+pub(super) const DEFINITION: Definition = Definition {
+    title: "Dropouts of the four-year cohort",
+    numerator: "members of the cohort with outcome `dropout`",
+    source: "our definition, after the four-year adjusted cohort outcome",
+    ..FOUR_YEARS
+};
+
+pub(super) fn one(student: &Student<'_>, notes: &mut Notes) -> Option<Counted> {
+    let year = student.term.year;
+    let member = member(student, year, year - 3, notes)?;
+    Some(member.place.counts(Amount::Part(member.row.outcome == Outcome::Dropout)))
+}

@@ -1,0 +1,57 @@
+//! What a score of a test known by its public bounds cannot be (E008).
+//!
+//! `CAASPP-SBAC`: the Smarter Balanced summative assessments are given in grades 3 to 8 and 11, and no
+//! score lies below the lowest obtainable scale score of any grade or above the highest. A study's own
+//! bounds, grade by grade, are the study's and clip.
+
+use flashlight_proto::category::{Grade, Subject};
+
+use super::report::{Fault, MOST_PERCENT, Rule};
+
+/// The test with public bounds.
+pub(super) const TEST: &str = "CAASPP-SBAC";
+
+const SCORE: Fault = Fault {
+    rule: Rule::E008,
+    problem: "is no score of CAASPP-SBAC (ELA 2114 to 2795, MATH 2189 to 2862)",
+    hint: "Is it another test, a percentile or a level? Alternate assessments have a test_id of their own",
+    most_percent: Some(MOST_PERCENT),
+};
+const GRADE: Fault = Fault {
+    rule: Rule::E008,
+    problem: "is a grade CAASPP-SBAC does not test (03 to 08 and 11)",
+    hint: "Is it the grade enrolled? grade_tested is the grade of the test taken",
+    most_percent: Some(MOST_PERCENT),
+};
+
+/// The fault of a grade tested.
+pub(super) fn grade(grade: Grade) -> Result<(), &'static Fault> {
+    let is_tested = (Grade::G03..=Grade::G08).contains(&grade) || grade == Grade::G11;
+    if is_tested { Ok(()) } else { Err(&GRADE) }
+}
+
+/// The fault of a score in whole points.
+pub(super) fn score(subject: Subject, points: i64) -> Result<(), &'static Fault> {
+    let bounds = match subject {
+        Subject::Ela => 2114..=2795,
+        Subject::Math => 2189..=2862,
+        Subject::Sci | Subject::Elp => return Ok(()),
+    };
+    if bounds.contains(&points) { Ok(()) } else { Err(&SCORE) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ends_of_the_bounds_are_scores_and_one_point_further_is_none() {
+        for (subject, low, high) in [(Subject::Ela, 2114, 2795), (Subject::Math, 2189, 2862)] {
+            assert!(score(subject, low).is_ok() && score(subject, high).is_ok());
+            assert!(score(subject, low - 1).is_err() && score(subject, high + 1).is_err());
+        }
+        assert!(
+            grade(Grade::G02).is_err() && grade(Grade::G03).is_ok() && grade(Grade::G10).is_err()
+        );
+    }
+}
