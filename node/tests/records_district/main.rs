@@ -6,6 +6,7 @@
 mod bad_input;
 mod folder;
 mod hand_counted;
+mod mutated;
 mod network;
 mod parquet;
 mod preview;

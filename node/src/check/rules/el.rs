@@ -24,17 +24,19 @@ pub(super) fn rules(seen: Seen<'_>, found: &mut Found) {
     let told = [
         (
             back,
+            ["student goes", "students go"],
             "from EL to EO or IFEP, which CALPADS does not allow",
             "Correct the status in the student system; until then they are not redesignated",
         ),
         (
             early,
-            "from RFEP before the first EL date",
+            ["student is", "students are"],
+            "RFEP before the first EL date",
             "Add the earlier EL row, or correct the date",
         ),
     ];
-    for (rows, problem, hint) in told {
-        let finding = over_rows(Rule::W107, rows, ["student goes", "students go"], problem, hint);
+    for (rows, nouns, problem, hint) in told {
+        let finding = over_rows(Rule::W107, rows, nouns, problem, hint);
         found.extend(finding.map(|finding| ("el_history", finding)));
     }
 }
