@@ -30,6 +30,7 @@ use crate::enroll::{EnrollError, Membership, enroll};
 use crate::gate::POLICY_FILE;
 use crate::journal::Journal;
 use crate::link;
+use crate::load;
 use crate::officer;
 use crate::preview::{self, Asked};
 use crate::records::Records;
@@ -85,6 +86,15 @@ enum Command {
         /// Also list the student ids behind each finding in this file, for this district's eyes alone
         #[arg(long)]
         ids: Option<PathBuf>,
+    },
+    /// Check files and load them into this node's own store; nothing is sent
+    Load {
+        /// The folder with enrollments.csv and the other tables, or files named after their tables
+        #[arg(required = true)]
+        paths: Vec<PathBuf>,
+        /// This node's folder
+        #[arg(long)]
+        dir: PathBuf,
     },
     /// Show what a study would take from this district, cell by cell; nothing is sent or spent
     Preview {
@@ -228,6 +238,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
             let (study, dir, data, html) = (&study, &dir, &data, html.as_deref());
             look(&Asked { study, dir, data, json, html, small_only })
         }
+        Command::Load { paths, dir } => load::command(&paths, &dir),
         Command::Local(args) => results::show(&args),
         Command::Extract(args) => results::extract(&args),
         Command::Run { dir, data, pause_at } => serve(&dir, data, pause_at),
@@ -356,7 +367,7 @@ fn serve(dir: &Path, data: PathBuf, pause_at: Option<String>) -> anyhow::Result<
 /// This district's words: the files are read afresh for every run. What is wrong with them is told here
 /// and not to the hub: the sentences hold counts and row numbers.
 fn contribute(data: &Path, question: Question<'_>) -> Result<Words, Refusal> {
-    let Question { study, schools, layout, district } = question;
+    let Question { study, schools, layout, district, .. } = question;
     let keep = |code: &'static str, error: &dyn std::fmt::Display| {
         note(&format!("the files cannot answer study {}: {error} ({code})", study.hash()));
         let folder = data.display();

@@ -130,6 +130,10 @@ impl Policy {
         if let Some(table) = study.tables.iter().find(|table| !allowed(table.indicator)) {
             return Err(Refusal::Indicator { indicator: table.indicator });
         }
+        let mut adults = study.tables.iter().filter(|table| table.indicator.is_of_adults());
+        if let Some(table) = adults.next().filter(|_| !self.allow.anonymous_surveys) {
+            return Err(Refusal::AnonymousSurveys { indicator: table.indicator });
+        }
         if study.mode == Mode::Exact && !self.allow.exact_mode {
             return Err(Refusal::Exact);
         }

@@ -57,6 +57,11 @@ impl Node {
         })
     }
 
+    /// Whether answers to surveys count whose unit is the response.
+    pub(crate) fn accepts_responses(&self) -> Result<bool, Refusal> {
+        Ok(self.policy()?.allow.anonymous_surveys)
+    }
+
     /// Takes up what officers decided since, and reads what they decided ever.
     fn decisions(&self) -> Result<Decisions, Refusal> {
         let folder = self.home.join(DECISIONS_FOLDER);

@@ -23,6 +23,7 @@ pub use self::{
     engine::local,
     query::{Behind, By, CellAsked, LocalQuery, LocalResults, LocalRow, SMALL_BELOW, Scope},
 };
+pub use crate::indicators::{catalogue, title_of, words_of};
 use crate::{
     aggregate::{AggregateError, count},
     records::{Records, Report},

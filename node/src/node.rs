@@ -55,6 +55,8 @@ pub struct Question<'a> {
     pub layout: &'a Layout,
     /// Who this node is.
     pub district: &'a DistrictId,
+    /// `[allow] anonymous_surveys`: whether answers under keys that are no student's count.
+    pub accept_responses: bool,
 }
 
 /// A study's words, exact, in the order of its layout.

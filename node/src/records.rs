@@ -46,7 +46,6 @@ mod copy;
 mod course_grades;
 mod crosswalk;
 mod daily;
-#[allow(dead_code, reason = "read by the store")]
 mod daily_sums;
 mod discipline;
 mod enrollments;
@@ -63,14 +62,17 @@ mod report;
 mod rows;
 mod scan;
 pub(crate) mod secret;
+mod store;
 mod survey;
 mod tables;
 mod value;
 mod values;
 
-use std::path::Path;
+use std::{collections::BTreeSet, path::Path};
 
 pub(crate) use self::own_ids::own_ids;
+pub use self::store::LoadError;
+pub(crate) use self::store::{Loaded, load};
 pub(crate) use self::{
     ids::ids_at,
     model::{
@@ -107,6 +109,14 @@ pub enum RecordsError {
     /// The files cannot be told apart, or their mapping cannot be used.
     #[error(transparent)]
     Files(#[from] FilesError),
+    /// Nothing was loaded into the node.
+    #[error(
+        "nothing was loaded into this node yet: flashlight-node load FOLDER --dir NODE, or give --data FOLDER"
+    )]
+    NotLoaded,
+    /// The node's store cannot be read.
+    #[error("the node's store cannot be read: load the files again")]
+    Store(#[from] flashlight_store::StoreError),
     /// The system gave no randomness.
     #[error("the operating system gave no randomness for the pseudonyms")]
     NoSecret,
@@ -122,6 +132,8 @@ impl RecordsError {
             Self::Collision => "records_collision",
             Self::Files(_) => "records_files",
             Self::NoSecret => "records_no_secret",
+            Self::NotLoaded => "records_not_loaded",
+            Self::Store(_) => "records_store",
         }
     }
 
@@ -129,8 +141,8 @@ impl RecordsError {
     #[must_use]
     pub fn report(&self) -> Option<&Report> {
         match self {
-            Self::Missing | Self::Collision | Self::Files(_) | Self::NoSecret => None,
             Self::Refused(report) => Some(report),
+            _ => None,
         }
     }
 }
@@ -215,9 +227,26 @@ impl Records {
         pupils::Pupils::of(self)
     }
 
-    /// The records loaded into the node whose folder is `dir`.
-    pub(crate) fn loaded(_dir: &Path) -> Result<Self, RecordsError> {
-        Err(RecordsError::Missing)
+    /// The records loaded into the node whose folder is `dir`, as far as questions about `years` (all
+    /// without) and the tables `names` (all without) need them.
+    ///
+    /// # Errors
+    /// [`RecordsError::NotLoaded`] when nothing was loaded yet; others when the store is damaged.
+    pub(crate) fn loaded(
+        dir: &Path,
+        years: Option<&[i16]>,
+        names: Option<&BTreeSet<&str>>,
+    ) -> Result<Self, RecordsError> {
+        let open = store::Open::of(dir)?.ok_or(RecordsError::NotLoaded)?;
+        open.read(years, names)
+    }
+
+    /// The school years loaded into the node whose folder is `dir`.
+    ///
+    /// # Errors
+    /// As [`Self::loaded`].
+    pub(crate) fn loaded_years(dir: &Path) -> Result<Vec<i16>, RecordsError> {
+        Ok(store::Open::of(dir)?.ok_or(RecordsError::NotLoaded)?.years()?)
     }
 
     /// As [`Self::pupils`], in two parts of about one size, the first before the second by key.

@@ -253,6 +253,7 @@ impl Session {
                 schools: &schools,
                 layout: &layout,
                 district: &node.district,
+                accept_responses: node.accepts_responses()?,
             };
             let words = Some((node.contribute)(question)?);
             Ok::<_, Refusal>(Prepared { run, study, schools, layout, roster, vouches, words })

@@ -1,4 +1,5 @@
-//! `flashlight-demo`: prepares the data, runs the network, shows what came out.
+//! `flashlight-demo`: prepares the data, runs the network, shows what came out. With `make` first it
+//! makes up a network instead.
 
 use std::ffi::OsString;
 use std::fs;
@@ -19,7 +20,7 @@ use flashlight_proto::study::Mode;
 use crate::inputs::{District, Inputs};
 use crate::network::{Network, role, wait_for, wait_for_line};
 use crate::report::{self, View};
-use crate::{answers, summary};
+use crate::{answers, make, summary};
 
 /// Nodes enrolled at a time.
 const WORKERS: usize = 4;
@@ -64,7 +65,8 @@ impl From<ModeArg> for Mode {
 #[command(
     name = "flashlight-demo",
     version,
-    about = "Runs a whole Flashlight network on this machine, every party its own process"
+    about = "Runs a whole Flashlight network on this machine, every party its own process",
+    after_help = "flashlight-demo make --help: makes up a network to run it on"
 )]
 struct Cli {
     /// A folder of district folders, each with enrollments.csv and the other tables; default: the
@@ -98,6 +100,9 @@ pub fn main() -> ExitCode {
     let args: Vec<OsString> = std::env::args_os().collect();
     if let Some(code) = role(&args) {
         return code;
+    }
+    if args.get(1).is_some_and(|first| first == "make") {
+        return make::main(&args[1..]);
     }
     let cli = match Cli::try_parse_from(&args) {
         Ok(cli) => cli,

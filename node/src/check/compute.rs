@@ -145,10 +145,10 @@ pub(super) fn computable(held: &Held) -> Vec<Computable> {
 }
 
 fn one(held: &Held, indicator: Indicator) -> Computable {
-    let (needed, wanted) = needs(indicator);
+    let (needed, useful) = needs(indicator);
     let all = || std::iter::once(&Piece::Enrolled).chain(needed);
     let mut lacking: Vec<String> = Vec::new();
-    for piece in all().chain(wanted) {
+    for piece in all().chain(useful) {
         if let Some(reason) = held.reasons.get(piece)
             && !lacking.contains(reason)
         {
@@ -160,11 +160,19 @@ fn one(held: &Held, indicator: Indicator) -> Computable {
         lacking.insert(0, REFUSED.to_owned());
     }
     let mut years = held.years(needed).unwrap_or_default();
-    if indicator == Indicator::ElProgress {
-        let both: BTreeSet<_> =
-            years.iter().filter(|year| years.contains(&(**year - 1))).copied().collect();
+    // Those that read the year before need it there.
+    let wanted = match indicator {
+        Indicator::ElProgress => Some("ELPAC levels of two school years in a row are needed"),
+        Indicator::Graduation5 | Indicator::GraduationRate => {
+            Some("cohorts of two school years in a row are needed")
+        }
+        _ => None,
+    };
+    if let Some(wanted) = wanted {
+        let has_before = |year: &&i16| years.contains(&(**year - 1));
+        let both: BTreeSet<_> = years.iter().filter(has_before).copied().collect();
         if both.is_empty() && !years.is_empty() {
-            lacking.push("ELPAC levels of two school years in a row are needed".to_owned());
+            lacking.push(wanted.to_owned());
         }
         years = both;
     }

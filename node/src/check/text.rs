@@ -155,16 +155,23 @@ pub(super) fn change(one: &SchoolYear) -> String {
 
 fn indicators(f: &mut fmt::Formatter<'_>, indicators: &[Computable]) -> fmt::Result {
     writeln!(f, "\nwhat you can compute now:")?;
-    let width = indicators.iter().map(|one| one.indicator.as_str().len()).max().unwrap_or(0);
     let (now, not): (Vec<_>, Vec<_>) = indicators.iter().partition(|one| !one.years.is_empty());
+    // Indicators of the same years stand together.
+    let mut by_years: Vec<(String, Vec<String>)> = Vec::new();
     for one in &now {
-        let name = one.indicator.as_str();
-        let but = if one.lacking.is_empty() {
-            String::new()
-        } else {
-            format!("; {}", one.lacking.join("; "))
-        };
-        writeln!(f, "  {name:<width$}  {}{but}", spanned(&one.years))?;
+        let mut name = one.indicator.as_str().to_owned();
+        if !one.lacking.is_empty() {
+            name.push_str(&format!(" (but {})", one.lacking.join("; ")));
+        }
+        let years = spanned(&one.years);
+        match by_years.iter_mut().find(|(known, _)| *known == years) {
+            Some((_, names)) => names.push(name),
+            None => by_years.push((years, vec![name])),
+        }
+    }
+    let width = by_years.iter().map(|(years, _)| years.chars().count()).max().unwrap_or(0);
+    for (years, names) in &by_years {
+        wrapped(f, &format!("  {years:<width$}  "), &names.join(", "))?;
     }
     if now.is_empty() {
         writeln!(f, "  nothing yet")?;

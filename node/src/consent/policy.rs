@@ -43,6 +43,10 @@ pub struct Allow {
     /// without the officers' override. Several such sets, each signed by other nodes, may together
     /// single out a district of the first: closed unless written.
     pub second_set: bool,
+    /// Whether surveys may be asked whose unit is a response and not a student: those of staff and
+    /// parents, and answers of students under keys that are no student's. One person may have given
+    /// several such responses, which the noise does not cover: closed unless written.
+    pub anonymous_surveys: bool,
 }
 
 /// `[floors]`: what has to be met. Each has a default, given with it.
@@ -173,6 +177,7 @@ impl Policy {
             named_schools: raw.allow.named_schools,
             exact_mode: raw.allow.exact_mode,
             second_set: raw.allow.second_set,
+            anonymous_surveys: raw.allow.anonymous_surveys,
         };
         let mut keys = BTreeSet::new();
         if let Some(twice) = raw.trust.districts.values().find(|key| !keys.insert(**key)) {
@@ -222,6 +227,7 @@ struct RawAllow {
     named_schools: bool,
     exact_mode: bool,
     second_set: bool,
+    anonymous_surveys: bool,
 }
 
 #[derive(Deserialize, Default)]
@@ -311,6 +317,17 @@ mod tests {
         assert_eq!(policy.allow, Allow::default());
         assert!(policy.trusted.is_empty() && !policy.is_missing());
         assert_eq!(policy.floors, Floors::default());
+    }
+
+    #[test]
+    fn every_indicator_of_the_catalogue_can_be_allowed_by_name() {
+        let names: Vec<_> =
+            Indicator::ALL.iter().map(|one| format!("{:?}", one.as_str())).collect();
+        let policy = parse(&format!("[allow]\nindicators = [{}]\n", names.join(", "))).unwrap();
+        assert_eq!(policy.allow.indicators.len(), Indicator::ALL.len());
+        assert!(!policy.allow.anonymous_surveys, "allowed by its own line alone");
+        let policy = parse("[allow]\nanonymous_surveys = true\n").unwrap();
+        assert!(policy.allow.anonymous_surveys);
     }
 
     #[test]

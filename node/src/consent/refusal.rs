@@ -29,6 +29,16 @@ pub enum Refusal {
         /// What.
         indicator: Indicator,
     },
+    /// A survey whose unit is a response.
+    #[error(
+        "the study measures {indicator}, whose unit is a response and not a person: whoever answered \
+         twice counts twice, and is protected less; set [allow] anonymous_surveys = true in \
+         policy.toml to allow it, or ask the hub to leave it out"
+    )]
+    AnonymousSurveys {
+        /// What.
+        indicator: Indicator,
+    },
     /// Sums without noise.
     #[error(
         "the study is exact (no noise, no formal privacy guarantee) and this district allows \
@@ -162,6 +172,7 @@ impl Refusal {
         match self {
             Self::Missing => "policy_missing",
             Self::Indicator { .. } => "indicator_not_allowed",
+            Self::AnonymousSurveys { .. } => "anonymous_surveys_not_allowed",
             Self::Exact => "exact_not_allowed",
             Self::Rho => "rho_missing",
             Self::MinCell { .. } => "min_cell",

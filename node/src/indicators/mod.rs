@@ -27,6 +27,8 @@ mod hs_readiness;
 mod notes;
 mod participation;
 mod place;
+#[cfg(test)]
+mod properties;
 mod schools;
 mod student;
 mod students;
@@ -35,14 +37,16 @@ mod survey_response;
 mod suspension;
 #[cfg(test)]
 mod tests;
+mod words;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use flashlight_proto::{
     category::{Grade, Indicator, Preset, Subject},
     study::{DEFAULT_EL_YEARS, ScoreRange, Study, TableSpec},
 };
 
+pub use self::words::{catalogue, title_of, words_of};
 pub(crate) use self::{
     definition::Definition,
     notes::Notes,
@@ -244,6 +248,11 @@ pub(crate) const fn definition(indicator: Indicator) -> &'static Definition {
 /// The tables an indicator reads beside the enrolments.
 pub(crate) const fn sources(indicator: Indicator) -> &'static [Source] {
     definition(indicator).tables
+}
+
+/// The names of the tables that these indicators read beside the enrolments.
+pub(crate) fn tables_of(indicators: impl Iterator<Item = Indicator>) -> BTreeSet<&'static str> {
+    indicators.flat_map(|one| sources(one).iter().map(|source| source.name())).collect()
 }
 
 /// The table whose rows an indicator's findings name.

@@ -13,6 +13,15 @@ use super::{
     value::{self, CODE, Decimal},
 };
 
+/// A row that stands, for the store.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Kept {
+    /// Its number in its file.
+    pub(crate) row: u32,
+    /// Its school year; `None` in tables that are kept whole.
+    pub(crate) year: Option<i16>,
+}
+
 const DISAGREES: Fault = Fault {
     rule: Rule::W111,
     problem: "is another than the district's own score of that year in assessments",
@@ -29,8 +38,9 @@ pub(super) fn prior_score(mut row: Row<'_>, names: &mut Names) -> Option<Prior> 
     let back = row.required(PRIOR_SCORES.place("years_back"), |text| value::whole(text, 1, 3));
     let score = row.required(PRIOR_SCORES.place("score"), Decimal::parse);
     row.stands().then_some(())?;
-    let year = year? - i16::try_from(back?).ok()?;
-    Some(Prior { student: student?, subject: subject?, year, score: score?, row: row.place() })
+    let as_of = year?;
+    let (year, row) = (as_of - i16::try_from(back?).ok()?, row.place());
+    Some(Prior { student: student?, subject: subject?, year, score: score?, row, as_of })
 }
 
 /// A score of an earlier year, as a later file carries it.
@@ -40,6 +50,14 @@ pub(super) struct Prior {
     year: i16,
     score: Decimal,
     row: u32,
+    as_of: i16,
+}
+
+impl Prior {
+    /// For the store, by the year of the file that carried it.
+    pub(super) const fn kept(&self) -> Kept {
+        Kept { row: self.row, year: Some(self.as_of) }
+    }
 }
 
 /// Tells carried scores that the district's own file of that year has otherwise (W111).
@@ -63,20 +81,24 @@ pub(super) fn disagreeing(priors: &[Prior], scores: &[Score], tally: &mut Tally)
 }
 
 /// A row of `interventions` without a fault; `names_of`: the interventions so far.
-pub(super) fn intervention(mut row: Row<'_>, names: &mut Names, names_of: &mut Ids) -> Option<()> {
+pub(super) fn intervention(
+    mut row: Row<'_>,
+    names: &mut Names,
+    names_of: &mut Ids,
+) -> Option<Kept> {
     row.student(INTERVENTIONS.place("student_id"), &mut names.students);
     row.id(INTERVENTIONS.place("intervention"), names_of);
     row.required(INTERVENTIONS.place("start_date"), value::date);
     row.optional(INTERVENTIONS.place("end_date"), value::date);
     row.optional(INTERVENTIONS.place("hours"), Decimal::parse);
-    row.stands().then_some(())
+    row.stands().then_some(Kept { row: row.place(), year: None })
 }
 
-/// A row of `schools` without a fault: the school's number.
-pub(super) fn school(mut row: Row<'_>, names: &mut Names) -> Option<u32> {
+/// A row of `schools` without a fault, and the school's number.
+pub(super) fn school(mut row: Row<'_>, names: &mut Names) -> Option<(u32, Kept)> {
     let school = row.id(SCHOOLS.place("school_id"), &mut names.schools);
     row.optional(SCHOOLS.place("school_year"), value::year);
     row.optional(SCHOOLS.place("instructional_days"), |text| value::whole(text, 1, 366));
     row.stands().then_some(())?;
-    school
+    Some((school?, Kept { row: row.place(), year: None }))
 }

@@ -54,6 +54,39 @@ fn a_study_outside_the_list_of_indicators_is_refused() {
 }
 
 #[test]
+fn surveys_of_adults_are_refused_until_the_policy_allows_responses_for_units() {
+    let mut policy = open();
+    for indicator in ["climate_safety_staff", "climate_rules_parent"] {
+        let ask = Ask { indicator, ..Ask::default() };
+        policy.allow.indicators.insert(indicator.parse().unwrap());
+        policy.allow.anonymous_surveys = false;
+        let refusal = refused(&ask, &policy);
+        assert_eq!(refusal.code(), "anonymous_surveys_not_allowed");
+        let message = refusal.to_string();
+        assert!(message.contains(indicator), "{message}");
+        assert!(message.contains("[allow] anonymous_surveys = true"), "{message}");
+        policy.allow.anonymous_surveys = true;
+        assert!(ask.judge(&policy).is_ok(), "{indicator}");
+    }
+    // Students' answers are under their own ids, unless counting finds otherwise.
+    policy.allow.anonymous_surveys = false;
+    let indicator = "climate_safety_student";
+    policy.allow.indicators.insert(indicator.parse().unwrap());
+    assert!(Ask { indicator, ..Ask::default() }.judge(&policy).is_ok());
+}
+
+#[test]
+fn a_class_is_charged_to_every_year_it_was_in_school() {
+    let mut policy = open();
+    policy.allow.indicators.insert("graduation_4yr".parse().unwrap());
+    let ask = Ask { indicator: "graduation_4yr", mode: Mode::Exact, ..Ask::default() };
+    let permit = ask.judge(&policy).unwrap();
+    assert_eq!(permit.years().keys().copied().collect::<Vec<_>>(), [2021, 2022, 2023, 2024]);
+    let questions: Vec<String> = permit.questions().iter().map(ToString::to_string).collect();
+    assert_eq!(questions, ["graduation/2024@2024-06-30"]);
+}
+
+#[test]
 fn an_exact_study_sent_to_a_district_that_wants_noise_is_refused() {
     let ask = Ask { mode: Mode::Exact, ..Ask::default() };
     let mut policy = open();

@@ -8,6 +8,7 @@ use flashlight_node::consent::{Decision, Facts, Permit, Policy, Refusal};
 use flashlight_node::journal::{Entry, Journal};
 use flashlight_node::ledger::{self, Ledger, Spend};
 use flashlight_proto::canonical::Digest;
+use flashlight_proto::category::Indicator;
 use flashlight_proto::identity::{DistrictId, IdentitySecret};
 use flashlight_proto::roster::{Member, MemberState, Roster};
 use flashlight_proto::secagg::{Party, RoundId};
@@ -124,6 +125,9 @@ impl Ask {
             if self.mode == Mode::Dp { format!("rho = {:?}", self.rho) } else { String::new() };
         let scores = self.indicator.starts_with("math");
         let test = if scores { "test = \"T\"" } else { "" };
+        let indicator: Indicator = self.indicator.parse().unwrap();
+        let adults = indicator.is_of_adults();
+        let families = if adults { "" } else { "families = [\"sex\", \"race_ethnicity\"]" };
         let text = format!(
             "[study]\nid = {:?}\ntitle = \"A study\"\nschool_year = {}\nas_of = {:?}\n\
              schools = {{ file = \"schools.csv\", sha256 = \"{}\" }}\n[privacy]\nmode = \"{}\"\n{rho}\n\
@@ -131,7 +135,7 @@ impl Ask {
              [suppression]\nmin_n = {}\n\
              [[test]]\nid = \"T\"\n[test.scores.MATH]\n\"03\" = {{ min = 1, max = 9, met = 5 }}\n\
              [[table]]\nindicator = {:?}\nyears = {:?}\nby = [[]]\n\
-             families = [\"sex\", \"race_ethnicity\"]\n{test}\n",
+             {families}\n{test}\n",
             self.study_id,
             self.school_year,
             self.as_of,

@@ -4,7 +4,9 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail like the tests do")]
 
 mod bad_input;
+mod every_indicator;
 mod folder;
+mod grand_bend;
 mod hand_counted;
 mod mutated;
 mod network;
