@@ -202,7 +202,7 @@ pub(crate) fn lacks(indicator: Indicator, source: Source) -> String {
 }
 
 fn refusal(rule: Rule, message: String) -> Finding {
-    Finding { rule, effect: Effect::Refused, rows: 0, first_rows: Vec::new(), message }
+    Finding::whole(rule, Effect::Refused, message)
 }
 
 /// Adds findings under their file and year, each once.

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
-use flashlight_proto::identity::{DistrictId, IdentityKey};
+use flashlight_proto::identity::IdentityKey;
 use flashlight_proto::layout::LayoutError;
 use flashlight_proto::release::verify_folder;
 use flashlight_proto::schools::{SchoolTable, SchoolsError};
@@ -24,7 +24,7 @@ use flashlight_store::pause::Pause;
 use zeroize::Zeroizing;
 
 use crate::aggregate::{Whose, aggregate};
-use crate::check::{Against, check};
+use crate::check;
 use crate::consent::Policy;
 use crate::enroll::{EnrollError, Membership, enroll};
 use crate::gate::POLICY_FILE;
@@ -80,6 +80,12 @@ enum Command {
         /// Print the report as JSON
         #[arg(long)]
         json: bool,
+        /// Also write the report as a page to read in a browser
+        #[arg(long)]
+        html: Option<PathBuf>,
+        /// Also list the student ids behind each finding in this file, for this district's eyes alone
+        #[arg(long)]
+        ids: Option<PathBuf>,
     },
     /// Check files and load them into this node's own store; nothing is sent
     Load {
@@ -218,8 +224,15 @@ pub(crate) fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
 fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Enroll { token, dir } => join(&token, &dir),
-        Command::Check { folder, study, district, json } => {
-            check_folder(&folder, study.as_deref(), district.as_deref(), json)
+        Command::Check { folder, study, district, json, html, ids } => {
+            check_folder(&check::Asked {
+                folder: &folder,
+                study: study.as_deref(),
+                district: district.as_deref(),
+                json,
+                html: html.as_deref(),
+                ids: ids.as_deref(),
+            })
         }
         Command::Preview { study, dir, data, json, html, small_only } => {
             let (study, dir, data, html) = (&study, &dir, &data, html.as_deref());
@@ -282,30 +295,11 @@ pub fn study_beside(path: &Path) -> anyhow::Result<(Study, SchoolTable)> {
     Ok((study, schools))
 }
 
-fn check_folder(
-    folder: &Path,
-    study: Option<&Path>,
-    district: Option<&str>,
-    json: bool,
-) -> anyhow::Result<ExitCode> {
-    anyhow::ensure!(folder.is_dir(), "{} is not a folder that can be entered", folder.display());
-    let district: Option<DistrictId> = district.map(str::parse).transpose()?;
-    let study = study.map(study_beside).transpose()?;
-    let against = study.as_ref().map(|(study, schools)| Against {
-        study,
-        schools,
-        district: district.as_ref(),
-    });
-    let report = check(folder, against)?;
-    if against.is_some() && report.is_refused() && report.study.is_empty() {
-        note("the study was not counted, because a file is refused");
-    }
-    if json {
-        say(&serde_json::to_string_pretty(&report)?)?;
-    } else {
-        say(&report.to_string())?;
-    }
-    Ok(if report.is_refused() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+fn check_folder(asked: &check::Asked<'_>) -> anyhow::Result<ExitCode> {
+    let (text, notes, refused) = check::command(asked)?;
+    say(text.trim_end())?;
+    notes.iter().for_each(|line| note(line));
+    Ok(if refused { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
 fn look(asked: &Asked<'_>) -> anyhow::Result<ExitCode> {

@@ -38,6 +38,7 @@
 
 mod assessments;
 mod attendance;
+mod bounds;
 mod calendar;
 mod checked;
 mod cohorts;
@@ -49,6 +50,7 @@ mod daily_sums;
 mod discipline;
 mod enrollments;
 mod frame;
+mod ids;
 mod keys;
 mod mapping;
 mod model;
@@ -64,12 +66,13 @@ mod store;
 mod survey;
 mod tables;
 mod value;
+mod values;
 
 use std::{collections::BTreeSet, path::Path};
 
 pub(crate) use self::own_ids::own_ids;
 pub use self::store::LoadError;
-pub(crate) use self::store::{Loaded, load};
+pub(crate) use self::store::load;
 use self::{
     keys::Students,
     read::{Files, Gathered},
@@ -78,13 +81,15 @@ pub use self::{
     mapping::MappingError,
     read::FilesError,
     report::{Effect, FileReport, Finding, Report, Rule},
+    values::ColumnCounts,
 };
 pub(crate) use self::{
+    ids::ids_at,
     model::{
         Action, Answer, Attendance, College, CourseSubject, ElStatus, Elas, Enrollment, FAMILIES,
         Graduation, Mark, Outcome, Pupil, Sanction, SchoolNumber, Score, Status,
     },
-    report::{Fault, MOST_PERCENT_ORPHANS, Tally},
+    report::{Fault, MOST_PERCENT_ORPHANS, ROWS_KEPT, ROWS_SHOWN, Tally},
     value::Day,
 };
 #[cfg(test)]

@@ -32,7 +32,11 @@ const GENERATED: [&str; 15] = [
 ];
 
 /// Where something may be written out by serde.
-const SERIALIZE: [&str; 21] = [
+const SERIALIZE: [&str; 25] = [
+    "node/src/check/compute.rs",        // `check --json`: indicators and exports
+    "node/src/check/coverage.rs",       // `check --json`: counts by school and year
+    "node/src/check/view.rs",           // `check --json`: the whole report
+    "node/src/records/values.rs",       // `check --json`: known codes and counts
     "coordinator/src/journal.rs",       // entries: ids, public keys, hashes
     "node/src/enroll/membership.rs",    // node.json: who we are and where the hub is
     "node/src/journal.rs",              // entries: ids, public keys, hashes

@@ -20,7 +20,7 @@ use super::{
     cohorts, course_grades,
     daily::Book,
     daily_sums, discipline, enrollments,
-    frame::{self, Broken, Opened},
+    frame::{self, Broken, Frame, Opened},
     keys::Students,
     mapping::Mapping,
     model::{Enrollment, FAMILIES, Key},
@@ -28,6 +28,7 @@ use super::{
     rows::{Ids, Names, Row},
     survey,
     tables::{self, Table},
+    values::Counting,
 };
 use crate::progress::Progress;
 
@@ -244,6 +245,7 @@ struct Open {
     file: String,
     opened: Opened,
     tally: Tally,
+    counting: Counting,
 }
 
 impl Reading {
@@ -304,7 +306,11 @@ impl Reading {
             |row, names| cohorts::college(row, names, &mut numbers),
             |rows, tally, _| cohorts::colleges(rows, tally),
         );
-        let priors = self.table(&tables::PRIOR_SCORES, checked::prior_score, |rows, _, _| rows);
+        let own = scores.as_deref().unwrap_or(&[]);
+        let priors = self.table(&tables::PRIOR_SCORES, checked::prior_score, |rows, tally, _| {
+            checked::disagreeing(&rows, own, tally);
+            rows.iter().map(checked::Prior::kept).collect()
+        });
         let mut kinds = Ids::default();
         let interventions = self.table(
             &tables::INTERVENTIONS,
@@ -516,11 +522,16 @@ impl Reading {
             self.opened(&path, &file, table, &mut tally)
         };
         match opened {
-            Ok(opened) => Some(Open { file, opened, tally }),
+            Ok(opened) => {
+                let counting = Counting::new(table.columns.iter().map(|column| column.name));
+                Some(Open { file, opened, tally, counting })
+            }
             Err(broken) => {
                 broken.tell(&mut tally);
                 let findings = tally.findings(0);
-                self.report.files.push(FileReport { file, rows_read: 0, rows_kept: 0, findings });
+                let columns = Vec::new();
+                let report = FileReport { file, rows_read: 0, rows_kept: 0, findings, columns };
+                self.report.files.push(report);
                 None
             }
         }
@@ -560,7 +571,9 @@ impl Reading {
         let mut progress = Progress::new(&format!("reading {}", open.file), open.opened.rows);
         let names = &mut self.names;
         let table = open.opened.table;
+        let counting = &mut open.counting;
         let read = open.opened.each(&mut open.tally, |frame, tally| {
+            count(counting, frame, table);
             for at in 0..frame.rows {
                 rows.extend(row(Row::new(frame, table, tally, at), names));
             }
@@ -576,7 +589,19 @@ impl Reading {
         let rows_read = open.opened.rows;
         let findings = open.tally.findings(rows_read);
         let rows_kept = kept as u64;
-        self.report.files.push(FileReport { file: open.file, rows_read, rows_kept, findings });
+        let opened = &open.opened;
+        let columns = open.counting.counts(rows_read, |column| opened.has(column));
+        let file = open.file;
+        self.report.files.push(FileReport { file, rows_read, rows_kept, findings, columns });
+    }
+}
+
+/// Counts what stands in the columns.
+fn count(counting: &mut Counting, frame: &Frame, table: &Table) {
+    for column in (0..table.columns.len()).filter(|column| frame.has(*column)) {
+        for text in (0..frame.rows).filter_map(|at| frame.text(column, at)) {
+            counting.see(column, text);
+        }
     }
 }
 

@@ -148,7 +148,7 @@ fn the_report_tells_what_was_left_out_clipped_and_rounded() {
     let against = Against { study: &study, schools: &schools, district: Some(&ours) };
     let report = check(&path(""), Some(against)).unwrap();
     assert!(!report.is_refused(), "{report}");
-    let text = report.to_string();
+    let text = report.report.to_string();
     for told in [
         "enrollments.csv: 24 rows read, 23 kept",
         "attendance_summary.csv: 21 rows read, 20 kept",
