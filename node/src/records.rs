@@ -73,6 +73,15 @@ use std::{collections::BTreeSet, path::Path};
 pub(crate) use self::own_ids::own_ids;
 pub use self::store::LoadError;
 pub(crate) use self::store::load;
+pub(crate) use self::{
+    ids::ids_at,
+    model::{
+        Action, Answer, Attendance, College, CourseSubject, ElStatus, Elas, Enrollment, FAMILIES,
+        Graduation, Mark, Outcome, Pupil, Sanction, SchoolNumber, Score, Status,
+    },
+    report::{Fault, MOST_PERCENT_ORPHANS, ROWS_KEPT, ROWS_SHOWN, Tally},
+    value::Day,
+};
 use self::{
     keys::Students,
     read::{Files, Gathered},
@@ -82,15 +91,6 @@ pub use self::{
     read::FilesError,
     report::{Effect, FileReport, Finding, Report, Rule},
     values::ColumnCounts,
-};
-pub(crate) use self::{
-    ids::ids_at,
-    model::{
-        Action, Answer, Attendance, College, CourseSubject, ElStatus, Elas, Enrollment, FAMILIES,
-        Graduation, Mark, Outcome, Pupil, Sanction, SchoolNumber, Score, Status,
-    },
-    report::{Fault, MOST_PERCENT_ORPHANS, ROWS_KEPT, ROWS_SHOWN, Tally},
-    value::Day,
 };
 #[cfg(test)]
 pub(crate) use self::{

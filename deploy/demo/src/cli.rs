@@ -24,7 +24,7 @@ use crate::{answers, make, summary};
 
 /// The made-up network that runs after the STAR data: enough students for a benchmark that says something.
 const MADE_DISTRICTS: u32 = 12;
-const MADE_STUDENTS: u32 = 24_000;
+const MADE_STUDENTS: u32 = 12_000;
 const MADE_YEARS: u16 = 1;
 const MADE_SEED: u64 = 2024;
 
