@@ -71,8 +71,7 @@ mod values;
 use std::{collections::BTreeSet, path::Path};
 
 pub(crate) use self::own_ids::own_ids;
-pub use self::store::LoadError;
-pub(crate) use self::store::load;
+pub use self::store::{LoadError, Loaded, LoadedFile, LoadedTable, load};
 pub(crate) use self::{
     ids::ids_at,
     model::{
@@ -237,7 +236,7 @@ impl Records {
     ///
     /// # Errors
     /// [`RecordsError::NotLoaded`] when nothing was loaded yet; others when the store is damaged.
-    pub(crate) fn loaded(
+    pub fn loaded(
         dir: &Path,
         years: Option<&[i16]>,
         names: Option<&BTreeSet<&str>>,
@@ -250,7 +249,7 @@ impl Records {
     ///
     /// # Errors
     /// As [`Self::loaded`].
-    pub(crate) fn loaded_years(dir: &Path) -> Result<Vec<i16>, RecordsError> {
+    pub fn loaded_years(dir: &Path) -> Result<Vec<i16>, RecordsError> {
         Ok(store::Open::of(dir)?.ok_or(RecordsError::NotLoaded)?.years()?)
     }
 

@@ -20,7 +20,7 @@ use flashlight_store::{
     generations::{Generation, Generations, Next},
 };
 
-pub(crate) use self::manifest::Loaded;
+pub use self::manifest::{Loaded, LoadedFile, LoadedTable};
 use self::writer::{DailyWriter, TableWriter};
 use super::{
     Records, RecordsError, Report,
@@ -77,15 +77,12 @@ impl LoadError {
     }
 }
 
-/// Loads a folder, or files named after their tables, into the node whose folder is `dir`.
+/// Loads a folder, or files named after their tables, into the node whose folder is `dir`. What was
+/// found in the files is in the report. `now_ms`: ms since 1970-01-01 UTC.
 ///
 /// # Errors
 /// [`LoadError`]; the store is then as it was.
-pub(crate) fn load(
-    paths: &[PathBuf],
-    dir: &Path,
-    now_ms: u64,
-) -> Result<(Loaded, Report), LoadError> {
+pub fn load(paths: &[PathBuf], dir: &Path, now_ms: u64) -> Result<(Loaded, Report), LoadError> {
     let generations = Generations::open(&dir.join(FOLDER))?;
     let students = Students::under(&*secret::read_or_make(dir)?);
     let files = Files::of_paths(paths).map_err(RecordsError::from)?;

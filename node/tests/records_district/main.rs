@@ -14,3 +14,4 @@ mod parquet;
 mod preview;
 mod rewritten;
 mod rules;
+mod store;

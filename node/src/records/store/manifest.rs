@@ -18,37 +18,37 @@ const LOADS_MAX: usize = 1_000;
 
 /// One load.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Loaded {
+pub struct Loaded {
     /// When, ms since 1970-01-01 UTC.
-    pub(crate) time_ms: u64,
+    pub time_ms: u64,
     /// The files, as they were read.
-    pub(crate) files: Vec<LoadedFile>,
+    pub files: Vec<LoadedFile>,
     /// What it replaced or added.
-    pub(crate) tables: Vec<LoadedTable>,
+    pub tables: Vec<LoadedTable>,
 }
 
 /// A file that was loaded.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct LoadedFile {
+pub struct LoadedFile {
     /// Its name, without its folder.
-    pub(crate) file: String,
+    pub file: String,
     /// Its size.
-    pub(crate) bytes: u64,
+    pub bytes: u64,
     /// SHA-256 of its bytes.
-    pub(crate) sha256: Digest,
+    pub sha256: Digest,
     /// Its rows.
-    pub(crate) rows: u64,
+    pub rows: u64,
 }
 
 /// A table of a school year in the store.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct LoadedTable {
+pub struct LoadedTable {
     /// The table.
-    pub(crate) table: String,
+    pub table: String,
     /// The school year; `None`: all.
-    pub(crate) school_year: Option<i16>,
+    pub school_year: Option<i16>,
     /// Rows kept.
-    pub(crate) rows: u64,
+    pub rows: u64,
 }
 
 impl Loaded {
