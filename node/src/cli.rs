@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
-use flashlight_proto::identity::{DistrictId, IdentityKey};
+use flashlight_proto::identity::IdentityKey;
 use flashlight_proto::layout::LayoutError;
 use flashlight_proto::release::verify_folder;
 use flashlight_proto::schools::{SchoolTable, SchoolsError};
@@ -23,13 +23,14 @@ use flashlight_store::files::read_limited;
 use flashlight_store::pause::Pause;
 use zeroize::Zeroizing;
 
-use crate::aggregate::{Whose, aggregate};
-use crate::check::{Against, check};
+use crate::aggregate::{Whose, aggregate, records_for};
+use crate::check;
 use crate::consent::Policy;
 use crate::enroll::{EnrollError, Membership, enroll};
 use crate::gate::POLICY_FILE;
 use crate::journal::Journal;
 use crate::link;
+use crate::load;
 use crate::officer;
 use crate::preview::{self, Asked};
 use crate::records::Records;
@@ -79,6 +80,21 @@ enum Command {
         /// Print the report as JSON
         #[arg(long)]
         json: bool,
+        /// Also write the report as a page to read in a browser
+        #[arg(long)]
+        html: Option<PathBuf>,
+        /// Also list the student ids behind each finding in this file, for this district's eyes alone
+        #[arg(long)]
+        ids: Option<PathBuf>,
+    },
+    /// Check files and load them into this node's own store; nothing is sent
+    Load {
+        /// The folder with enrollments.csv and the other tables, or files named after their tables
+        #[arg(required = true)]
+        paths: Vec<PathBuf>,
+        /// This node's folder
+        #[arg(long)]
+        dir: PathBuf,
     },
     /// Show what a study would take from this district, cell by cell; nothing is sent or spent
     Preview {
@@ -87,9 +103,9 @@ enum Command {
         /// This node's folder
         #[arg(long)]
         dir: PathBuf,
-        /// The folder with enrollments.csv and the other tables
+        /// A folder of files to read instead of the loaded records
         #[arg(long)]
-        data: PathBuf,
+        data: Option<PathBuf>,
         /// For machines
         #[arg(long)]
         json: bool,
@@ -109,9 +125,9 @@ enum Command {
         /// This node's folder
         #[arg(long)]
         dir: PathBuf,
-        /// The folder with enrollments.csv and the other tables
+        /// A folder of files to read, afresh for every round, instead of the loaded records
         #[arg(long)]
-        data: PathBuf,
+        data: Option<PathBuf>,
         /// Stop at STEP:POINT and wait to be killed (debug builds)
         #[arg(long, hide = true)]
         pause_at: Option<String>,
@@ -208,13 +224,21 @@ pub(crate) fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
 fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Enroll { token, dir } => join(&token, &dir),
-        Command::Check { folder, study, district, json } => {
-            check_folder(&folder, study.as_deref(), district.as_deref(), json)
+        Command::Check { folder, study, district, json, html, ids } => {
+            check_folder(&check::Asked {
+                folder: &folder,
+                study: study.as_deref(),
+                district: district.as_deref(),
+                json,
+                html: html.as_deref(),
+                ids: ids.as_deref(),
+            })
         }
         Command::Preview { study, dir, data, json, html, small_only } => {
-            let (study, dir, data, html) = (&study, &dir, &data, html.as_deref());
+            let (study, dir, data, html) = (&study, &dir, data.as_deref(), html.as_deref());
             look(&Asked { study, dir, data, json, html, small_only })
         }
+        Command::Load { paths, dir } => load::command(&paths, &dir),
         Command::Local(args) => results::show(&args),
         Command::Extract(args) => results::extract(&args),
         Command::Run { dir, data, pause_at } => serve(&dir, data, pause_at),
@@ -271,30 +295,11 @@ pub fn study_beside(path: &Path) -> anyhow::Result<(Study, SchoolTable)> {
     Ok((study, schools))
 }
 
-fn check_folder(
-    folder: &Path,
-    study: Option<&Path>,
-    district: Option<&str>,
-    json: bool,
-) -> anyhow::Result<ExitCode> {
-    anyhow::ensure!(folder.is_dir(), "{} is not a folder that can be entered", folder.display());
-    let district: Option<DistrictId> = district.map(str::parse).transpose()?;
-    let study = study.map(study_beside).transpose()?;
-    let against = study.as_ref().map(|(study, schools)| Against {
-        study,
-        schools,
-        district: district.as_ref(),
-    });
-    let report = check(folder, against)?;
-    if against.is_some() && report.is_refused() && report.study.is_empty() {
-        note("the study was not counted, because a file is refused");
-    }
-    if json {
-        say(&serde_json::to_string_pretty(&report)?)?;
-    } else {
-        say(&report.to_string())?;
-    }
-    Ok(if report.is_refused() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+fn check_folder(asked: &check::Asked<'_>) -> anyhow::Result<ExitCode> {
+    let (text, notes, refused) = check::command(asked)?;
+    say(text.trim_end())?;
+    notes.iter().for_each(|line| note(line));
+    Ok(if refused { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
 fn look(asked: &Asked<'_>) -> anyhow::Result<ExitCode> {
@@ -304,7 +309,7 @@ fn look(asked: &Asked<'_>) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn serve(dir: &Path, data: PathBuf, pause_at: Option<String>) -> anyhow::Result<ExitCode> {
+fn serve(dir: &Path, data: Option<PathBuf>, pause_at: Option<String>) -> anyhow::Result<ExitCode> {
     let membership = Membership::open(dir)?;
     let mut journal = Journal::open(&dir.join("state"))?;
     membership.record(&mut journal, now_ms())?;
@@ -318,15 +323,23 @@ fn serve(dir: &Path, data: PathBuf, pause_at: Option<String>) -> anyhow::Result<
         ));
         note("hint: deploy/samples/policy.toml is one to start from; it is read for every study");
     }
-    if !data.is_dir() {
-        note(&format!("{} is not there; every study is refused until it is", data.display()));
+    match &data {
+        Some(data) if !data.is_dir() => {
+            note(&format!("{} is not there; every study is refused until it is", data.display()));
+        }
+        None if Records::loaded_years(dir).is_err() => {
+            note("nothing is loaded; every study is refused until it is");
+            note(&format!("hint: `flashlight-node load FOLDER --dir {}`", dir.display()));
+        }
+        _ => {}
     }
+    let home = dir.to_owned();
     let node = Arc::new(Node {
         identity: membership.into_identity(),
         district,
         hub_key,
         home: dir.to_owned(),
-        contribute: Box::new(move |question| contribute(&data, question)),
+        contribute: Box::new(move |question| contribute(data.as_deref(), &home, question)),
         journal: Mutex::new(journal),
         orders: Mutex::default(),
         pause: Pause::new(pause_at, dir.join("paused")),
@@ -359,17 +372,19 @@ fn serve(dir: &Path, data: PathBuf, pause_at: Option<String>) -> anyhow::Result<
     }
 }
 
-/// This district's words: the files are read afresh for every run. What is wrong with them is told here
+/// This district's words: files, or what is loaded, are read afresh for every run. What is wrong with them is told here
 /// and not to the hub: the sentences hold counts and row numbers.
-fn contribute(data: &Path, question: Question<'_>) -> Result<Words, Refusal> {
+fn contribute(data: Option<&Path>, dir: &Path, question: Question<'_>) -> Result<Words, Refusal> {
     let Question { study, schools, layout, district, accept_responses } = question;
     let keep = |code: &'static str, error: &dyn std::fmt::Display| {
         note(&format!("the files cannot answer study {}: {error} ({code})", study.hash()));
-        let folder = data.display();
-        note(&format!("hint: `flashlight-node check {folder}` lists everything that is wrong"));
+        if let Some(data) = data {
+            let folder = data.display();
+            note(&format!("hint: `flashlight-node check {folder}` lists everything that is wrong"));
+        }
         Refusal::new(code, "this district's files cannot answer the study; its own log says why")
     };
-    let (records, _) = Records::read(data).map_err(|error| keep(error.code(), &error))?;
+    let records = records_for(study, data, dir).map_err(|error| keep(error.code(), &error))?;
     let whose = Whose { district: Some(district), accept_responses };
     let (words, _) = aggregate(&records, study, schools, layout, whose)
         .map_err(|error| keep(error.code(), &error))?;

@@ -14,6 +14,7 @@ mod indicators;
 pub mod journal;
 pub mod ledger;
 pub mod link;
+mod load;
 pub mod local;
 mod node;
 pub mod noise;

@@ -38,6 +38,7 @@ use crate::records::{Effect, Records, Report};
 pub(crate) use command::{Asked, command};
 use fill::Words;
 pub use last::{LastPreview, Previews};
+pub(crate) use page::escaped;
 use share::Share;
 pub use view::{
     BlockTotal, BlockView, CellView, Compared, Cost, LastTime, Noise, Preview, Size, SmallRule,

@@ -38,6 +38,7 @@
 
 mod assessments;
 mod attendance;
+mod bounds;
 mod calendar;
 mod checked;
 mod cohorts;
@@ -45,11 +46,11 @@ mod copy;
 mod course_grades;
 mod crosswalk;
 mod daily;
-#[allow(dead_code, reason = "read by the store")]
 mod daily_sums;
 mod discipline;
 mod enrollments;
 mod frame;
+mod ids;
 mod keys;
 mod mapping;
 mod model;
@@ -61,13 +62,26 @@ mod report;
 mod rows;
 mod scan;
 pub(crate) mod secret;
+mod store;
 mod survey;
 mod tables;
 mod value;
+mod values;
 
-use std::path::Path;
+use std::{collections::BTreeSet, path::Path};
 
 pub(crate) use self::own_ids::own_ids;
+pub use self::store::LoadError;
+pub(crate) use self::store::load;
+pub(crate) use self::{
+    ids::ids_at,
+    model::{
+        Action, Answer, Attendance, College, CourseSubject, ElStatus, Elas, Enrollment, FAMILIES,
+        Graduation, Mark, Outcome, Pupil, Sanction, SchoolNumber, Score, Status,
+    },
+    report::{Fault, MOST_PERCENT_ORPHANS, ROWS_KEPT, ROWS_SHOWN, Tally},
+    value::Day,
+};
 use self::{
     keys::Students,
     read::{Files, Gathered},
@@ -76,14 +90,12 @@ pub use self::{
     mapping::MappingError,
     read::FilesError,
     report::{Effect, FileReport, Finding, Report, Rule},
+    values::ColumnCounts,
 };
+#[cfg(test)]
 pub(crate) use self::{
-    model::{
-        Action, Answer, Attendance, College, CourseSubject, ElStatus, Elas, Enrollment, FAMILIES,
-        Graduation, Key, Mark, Outcome, Pupil, Sanction, SchoolNumber, Score, Status,
-    },
-    report::{Fault, MOST_PERCENT_ORPHANS, Tally},
-    value::{Day, Decimal, OnGrid},
+    model::{Key, OTHER_MARK},
+    value::Decimal,
 };
 
 /// Why a folder gave no records.
@@ -102,6 +114,14 @@ pub enum RecordsError {
     /// The files cannot be told apart, or their mapping cannot be used.
     #[error(transparent)]
     Files(#[from] FilesError),
+    /// Nothing was loaded into the node.
+    #[error(
+        "nothing was loaded into this node yet: flashlight-node load FOLDER --dir NODE, or give --data FOLDER"
+    )]
+    NotLoaded,
+    /// The node's store cannot be read.
+    #[error("the node's store cannot be read: load the files again")]
+    Store(#[from] flashlight_store::StoreError),
     /// The system gave no randomness.
     #[error("the operating system gave no randomness for the pseudonyms")]
     NoSecret,
@@ -117,6 +137,8 @@ impl RecordsError {
             Self::Collision => "records_collision",
             Self::Files(_) => "records_files",
             Self::NoSecret => "records_no_secret",
+            Self::NotLoaded => "records_not_loaded",
+            Self::Store(_) => "records_store",
         }
     }
 
@@ -124,8 +146,8 @@ impl RecordsError {
     #[must_use]
     pub fn report(&self) -> Option<&Report> {
         match self {
-            Self::Missing | Self::Collision | Self::Files(_) | Self::NoSecret => None,
             Self::Refused(report) => Some(report),
+            _ => None,
         }
     }
 }
@@ -210,9 +232,26 @@ impl Records {
         pupils::Pupils::of(self)
     }
 
-    /// The records loaded into the node whose folder is `dir`.
-    pub(crate) fn loaded(_dir: &Path) -> Result<Self, RecordsError> {
-        Err(RecordsError::Missing)
+    /// The records loaded into the node whose folder is `dir`, as far as questions about `years` (all
+    /// without) and the tables `names` (all without) need them.
+    ///
+    /// # Errors
+    /// [`RecordsError::NotLoaded`] when nothing was loaded yet; others when the store is damaged.
+    pub(crate) fn loaded(
+        dir: &Path,
+        years: Option<&[i16]>,
+        names: Option<&BTreeSet<&str>>,
+    ) -> Result<Self, RecordsError> {
+        let open = store::Open::of(dir)?.ok_or(RecordsError::NotLoaded)?;
+        open.read(years, names)
+    }
+
+    /// The school years loaded into the node whose folder is `dir`.
+    ///
+    /// # Errors
+    /// As [`Self::loaded`].
+    pub(crate) fn loaded_years(dir: &Path) -> Result<Vec<i16>, RecordsError> {
+        Ok(store::Open::of(dir)?.ok_or(RecordsError::NotLoaded)?.years()?)
     }
 
     /// As [`Self::pupils`], in two parts of about one size, the first before the second by key.

@@ -19,6 +19,7 @@ use flashlight_proto::study::Study;
 pub(crate) use self::extract::{ExtractArgs, extract};
 use crate::check::Against;
 use crate::cli::{note, say, study_beside};
+use crate::indicators::tables_of;
 use crate::local::{By, LocalQuery, LocalRow, Scope, local};
 use crate::records::Records;
 
@@ -70,10 +71,23 @@ impl Where {
         Ok((rules, self.district.as_deref().map(str::parse).transpose()?))
     }
 
-    fn records(&self) -> anyhow::Result<Records> {
+    /// The records, and the school years asked for: of the loaded ones only what `indicators` need.
+    fn records(
+        &self,
+        named: &[String],
+        indicators: &[(Indicator, Option<Preset>)],
+    ) -> anyhow::Result<(Records, Vec<i16>)> {
         match (&self.data, &self.dir) {
-            (Some(data), _) => Ok(Records::read(data)?.0),
-            (None, Some(dir)) => Ok(Records::loaded(dir)?),
+            (Some(data), _) => {
+                let records = Records::read(data)?.0;
+                let years = years(&LocalQuery::years_of(&records), named)?;
+                Ok((records, years))
+            }
+            (None, Some(dir)) => {
+                let years = years(&Records::loaded_years(dir)?, named)?;
+                let names = tables_of(indicators.iter().map(|(indicator, _)| *indicator));
+                Ok((Records::loaded(dir, Some(&years), Some(&names))?, years))
+            }
             (None, None) => bail!("give --dir, or --data"),
         }
     }
@@ -85,14 +99,13 @@ fn against<'a>(rules: Option<&'a Rules>, district: Option<&'a DistrictId>) -> Op
 }
 
 /// The years asked for: those named, all, or the latest.
-fn years(records: &Records, named: &[String]) -> anyhow::Result<Vec<i16>> {
-    let known = LocalQuery::years_of(records);
+fn years(known: &[i16], named: &[String]) -> anyhow::Result<Vec<i16>> {
     let latest = known.last().copied().context("there are no enrolments")?;
     if named.is_empty() {
         return Ok(vec![latest]);
     }
     if named.iter().any(|year| year == "all") {
-        return Ok(known);
+        return Ok(known.to_vec());
     }
     let mut years = Vec::new();
     for name in named {
@@ -173,13 +186,13 @@ pub(crate) fn show(args: &LocalArgs) -> anyhow::Result<ExitCode> {
         args.indicators.iter().map(|text| indicator(text)).collect::<Result<_, _>>()?;
     let all = indicators.is_empty();
     let (rules, district) = args.place.rules()?;
-    let records = args.place.records()?;
     let indicators = if all {
         Indicator::ALL.iter().map(|one| (*one, one.presets().first().copied())).collect()
     } else {
         indicators
     };
-    let mut query = LocalQuery::new(indicators, years(&records, &args.years)?);
+    let (records, years) = args.place.records(&args.years, &indicators)?;
+    let mut query = LocalQuery::new(indicators, years);
     query.by.clone_from(&breaks.by);
     query.schools.clone_from(&args.schools);
     query.against = against(rules.as_ref(), district.as_ref());

@@ -122,6 +122,13 @@ impl Next<'_> {
         }
     }
 
+    /// Where the file `name` is so far, to be read; `None` when it is not there.
+    #[must_use]
+    pub fn file(&self, name: &str) -> Option<PathBuf> {
+        let path = self.path.join(name);
+        (is_plain(name) && path.is_file()).then_some(path)
+    }
+
     /// The files it has so far, by name.
     ///
     /// # Errors

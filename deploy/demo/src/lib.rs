@@ -12,6 +12,7 @@ mod answers;
 pub mod bench;
 pub mod cli;
 mod inputs;
+mod make;
 pub mod network;
 mod report;
 pub mod star;

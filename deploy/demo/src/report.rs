@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 
 use flashlight_node::local::LocalCell;
 use flashlight_proto::category::{Band, Construct, Indicator, Preset, Subject};
-use flashlight_proto::release::{Cell, Noisy, Outcome};
+use flashlight_proto::release::{Cell, Noisy};
 
 use crate::answers::Answer;
 

@@ -39,7 +39,7 @@ mod suspension;
 mod tests;
 mod words;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use flashlight_proto::{
     category::{Grade, Indicator, Preset, Subject},
@@ -248,6 +248,11 @@ pub(crate) const fn definition(indicator: Indicator) -> &'static Definition {
 /// The tables an indicator reads beside the enrolments.
 pub(crate) const fn sources(indicator: Indicator) -> &'static [Source] {
     definition(indicator).tables
+}
+
+/// The names of the tables that these indicators read beside the enrolments.
+pub(crate) fn tables_of(indicators: impl Iterator<Item = Indicator>) -> BTreeSet<&'static str> {
+    indicators.flat_map(|one| sources(one).iter().map(|source| source.name())).collect()
 }
 
 /// The table whose rows an indicator's findings name.

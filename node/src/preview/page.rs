@@ -107,7 +107,7 @@ impl Preview {
 }
 
 /// Text inside an element or a quoted attribute.
-fn escaped(text: &str) -> String {
+pub(crate) fn escaped(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for letter in shown(text).chars() {
         match letter {

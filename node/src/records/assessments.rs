@@ -11,6 +11,7 @@ use std::cmp::Reverse;
 use flashlight_proto::category::Subject;
 
 use super::{
+    bounds,
     frame::Opened,
     model::Score,
     report::{Effect, Fault, Rule, Tally},
@@ -96,6 +97,16 @@ pub(super) fn score(mut row: Row<'_>, names: &mut Names, columns: Columns) -> Op
         return None;
     }
     let score = row.optional(SCORE, Decimal::parse);
+    if row.optional(TEST, |test| Ok(test == bounds::TEST)) == Some(true) {
+        if let Some(Err(fault)) = grade.map(bounds::grade) {
+            row.fault(fault, GRADE);
+        }
+        let points = score.map(|score| score.in_units(1).units);
+        if let Some(Err(fault)) = subject.zip(points).map(|(of, points)| bounds::score(of, points))
+        {
+            row.fault(fault, SCORE);
+        }
+    }
     row.stands().then_some(())?;
     if score.is_none() && level.is_none() {
         row.fault(&NO_SCORE, SCORE);

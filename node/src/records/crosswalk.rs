@@ -55,7 +55,7 @@ impl Crosswalk {
 
     /// Tells what was read as something else.
     pub(crate) fn tell(&self, column: &str, tally: &mut Tally) {
-        for code in self.0.iter().filter(|code| code.rows > 0) {
+        for code in self.0.iter().filter(|code| code.rows > 0 && code.from != code.to) {
             let from = if code.is_own { "a code of mapping.toml" } else { code.from.as_str() };
             let how = match code.to.as_str() {
                 NOT_SUPPLIED => "has no counterpart here and was read as not supplied".to_owned(),

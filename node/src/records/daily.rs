@@ -16,7 +16,7 @@ use super::{
     report::{Effect, Fault, MOST_PERCENT, Rule, Tally},
     rows::{Names, Row},
     tables::DAILY,
-    value::{self, CODE, Day},
+    value::{self, Day},
 };
 
 const STUDENT: usize = DAILY.place("student_id");
@@ -85,6 +85,11 @@ impl Category {
         ("oss", Self::OutOfSchool),
         ("iss", Self::InSchool),
     ];
+
+    /// Its spelling.
+    pub(crate) fn as_str(self) -> &'static str {
+        Self::ALL.iter().find(|(_, one)| *one == self).map_or("", |(name, _)| *name)
+    }
 
     /// The part of the day away where the row does not say, hundredths.
     const fn fraction(self) -> Option<u8> {

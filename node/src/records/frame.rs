@@ -12,7 +12,7 @@ use std::{
     path::Path,
 };
 
-use arrow_array::{Array, ArrayRef, LargeStringArray};
+use arrow_array::{Array, ArrayRef, LargeStringArray, UInt32Array, cast::AsArray};
 use arrow_schema::{ArrowError, DataType, Field, TimeUnit};
 use parquet::arrow::{
     ProjectionMask,
@@ -28,6 +28,11 @@ use super::{
     tables::{Kind, Places, Table},
 };
 
+/// In a file of the store: the row's number in the file it came from.
+pub(crate) const SOURCE_ROW: &str = "source_row";
+/// In a file of the store: it came from an export with Ed-Fi's names.
+pub(crate) const EXPORT: &str = "flashlight.export";
+
 /// Rows of a batch.
 const BATCH_ROWS: usize = 1 << 16;
 
@@ -39,6 +44,8 @@ pub(crate) struct Frame {
     pub(crate) is_export: bool,
     /// The number of the first row in messages.
     first_row: u64,
+    /// In the store: the rows' numbers in the district's own file.
+    numbers: Vec<u32>,
     columns: Vec<Option<Texts>>,
 }
 
@@ -69,8 +76,11 @@ impl Texts {
 
 impl Frame {
     /// The number of row `at` in messages.
-    pub(crate) const fn number(&self, at: usize) -> u64 {
-        self.first_row + at as u64
+    pub(crate) fn number(&self, at: usize) -> u64 {
+        match self.numbers.get(at) {
+            Some(number) => u64::from(*number),
+            None => self.first_row + at as u64,
+        }
     }
 
     /// The trimmed text of a column at a row; `None` when it is empty or there is no such column.
@@ -136,7 +146,13 @@ enum Source {
     /// Of each field of a line, the column it goes to; a field may not be needed at all.
     Csv { rows: scan::Rows, wanted: Vec<Option<usize>> },
     /// The columns read, in the file's order, and the batches.
-    Parquet { places: Vec<Option<usize>>, needed: Vec<usize>, reader: ParquetRecordBatchReader },
+    Parquet {
+        places: Vec<Option<usize>>,
+        needed: Vec<usize>,
+        reader: ParquetRecordBatchReader,
+        /// In the store: where the numbers of the rows in the district's own file stand.
+        row_at: Option<usize>,
+    },
 }
 
 /// A private copy of the table's file.
@@ -208,8 +224,37 @@ impl Opened {
         let mask = ProjectionMask::roots(builder.parquet_schema(), needed.iter().copied());
         let builder = builder.with_projection(mask).with_batch_size(BATCH_ROWS);
         let reader = shielded(|| builder.build().map_err(ArrowError::from))?;
-        let source = Source::Parquet { places: places.at.clone(), needed, reader };
+        let source = Source::Parquet { places: places.at.clone(), needed, reader, row_at: None };
         Ok(Self::new(table, &places, mapping, rows, 1, source))
+    }
+
+    /// A file of the store: ours, so neither copied nor mapped, and its students are keys.
+    pub(crate) fn stored(
+        path: &Path,
+        table: &'static Table,
+        tally: &mut Tally,
+    ) -> Result<Self, Broken> {
+        let file = File::open(path)?;
+        let builder =
+            shielded(|| ParquetRecordBatchReaderBuilder::try_new(file).map_err(ArrowError::from))?;
+        let told = builder.metadata().file_metadata().key_value_metadata();
+        let is_export = told.is_some_and(|told| told.iter().any(|one| one.key == EXPORT));
+        let header: Vec<String> =
+            builder.schema().fields().iter().map(|field| field.name().clone()).collect();
+        let rows = builder.metadata().file_metadata().num_rows().cast_unsigned();
+        let place = |name: &str| header.iter().position(|one| one == name);
+        let at: Vec<_> = table.columns.iter().map(|column| place(column.name)).collect();
+        let row_at = place(SOURCE_ROW);
+        if header.len() > COLUMNS_MAX || rows > table.rows_max {
+            return Err(damaged());
+        }
+        let needed: Vec<usize> = (0..header.len()).collect();
+        let builder = builder.with_batch_size(BATCH_ROWS);
+        let reader = shielded(|| builder.build().map_err(ArrowError::from))?;
+        let source = Source::Parquet { places: at.clone(), needed, reader, row_at };
+        let places = Places { at, is_export };
+        let _ = tally;
+        Ok(Self::new(table, &places, &Mapping::default(), rows, 1, source))
     }
 
     fn new(
@@ -221,7 +266,8 @@ impl Opened {
         source: Source,
     ) -> Self {
         let columns = places.at.iter().map(|place| place.map(|_| Texts::default())).collect();
-        let frame = Frame { rows: 0, is_export: places.is_export, first_row, columns };
+        let (is_export, numbers) = (places.is_export, Vec::new());
+        let frame = Frame { rows: 0, is_export, first_row, numbers, columns };
         let crosswalks = table
             .columns
             .iter()
@@ -280,7 +326,7 @@ impl Opened {
                 }
                 read
             }
-            Source::Parquet { places, needed, reader } => {
+            Source::Parquet { places, needed, reader, row_at } => {
                 let Some(batch) = shielded(|| reader.next().transpose())? else { return Ok(false) };
                 for (column, place) in places.iter().enumerate() {
                     let Some(place) = place else { continue };
@@ -288,6 +334,12 @@ impl Opened {
                     let Some(Some(texts)) = frame.columns.get_mut(column) else { continue };
                     let name = table.columns[column].name;
                     append(batch.column(at), name, texts, &mut crosswalks[column])?;
+                }
+                frame.numbers.clear();
+                if let Some(at) = row_at {
+                    let numbers: &UInt32Array =
+                        batch.column(*at).as_primitive_opt().ok_or_else(damaged)?;
+                    frame.numbers.extend_from_slice(numbers.values());
                 }
                 batch.num_rows()
             }

@@ -43,7 +43,8 @@ pub(crate) fn own_ids(
         let file = path.file_name().map(|name| name.to_string_lossy().into_owned());
         let file = file.unwrap_or_default();
         let findings = tally.findings(0);
-        let files = vec![FileReport { file, rows_read: 0, rows_kept: 0, findings }];
+        let files =
+            vec![FileReport { file, rows_read: 0, rows_kept: 0, findings, columns: Vec::new() }];
         return Err(RecordsError::Refused(Box::new(Report { files, study: Vec::new() })));
     }
     Ok(found)

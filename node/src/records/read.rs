@@ -15,11 +15,12 @@ use flashlight_proto::canonical::Digest;
 use ring::digest;
 
 use super::{
-    FileReport, Records, RecordsError, Report, assessments, attendance, checked, cohorts,
-    course_grades,
+    FileReport, Records, RecordsError, Report, assessments, attendance, checked,
+    checked::Kept,
+    cohorts, course_grades,
     daily::Book,
-    discipline, enrollments,
-    frame::{self, Broken, Opened},
+    daily_sums, discipline, enrollments,
+    frame::{self, Broken, Frame, Opened},
     keys::Students,
     mapping::Mapping,
     model::{Enrollment, FAMILIES, Key},
@@ -27,11 +28,14 @@ use super::{
     rows::{Ids, Names, Row},
     survey,
     tables::{self, Table},
+    values::Counting,
 };
 use crate::progress::Progress;
 
 /// Most files that can be named.
 const FILES_MAX: usize = 64;
+/// Threads that sum daily attendance.
+const THREADS: usize = 2;
 
 const ORPHAN: Fault = Fault {
     rule: Rule::E010,
@@ -47,11 +51,16 @@ const NO_SCHOOL: Fault = Fault {
 };
 
 /// The files of a district, by table.
+#[derive(Default)]
 pub(crate) struct Files {
     of: Vec<(&'static Table, PathBuf)>,
     mapping: Mapping,
     /// Tables given twice.
     twice: Vec<(&'static Table, PathBuf)>,
+    /// Daily attendance of the store, by school year.
+    daily: Vec<(i16, PathBuf)>,
+    /// Whether these are files of the store, of which a table has one per school year.
+    is_stored: bool,
 }
 
 /// Why files cannot be told apart.
@@ -79,7 +88,7 @@ fn table_names() -> String {
 impl Files {
     /// Those of a folder: each table as `.csv` or `.parquet`.
     pub(crate) fn of_folder(folder: &Path) -> Result<Self, FilesError> {
-        let mut files = Self { of: Vec::new(), mapping: Mapping::of(folder)?, twice: Vec::new() };
+        let mut files = Self { mapping: Mapping::of(folder)?, ..Self::default() };
         for table in tables::ALL {
             for ending in ["csv", "parquet"] {
                 let path = folder.join(format!("{}.{ending}", table.name));
@@ -102,7 +111,7 @@ impl Files {
             return Err(FilesError::Many);
         }
         let beside = paths.first().and_then(|path| path.parent()).unwrap_or_else(|| Path::new("."));
-        let mut files = Self { of: Vec::new(), mapping: Mapping::of(beside)?, twice: Vec::new() };
+        let mut files = Self { mapping: Mapping::of(beside)?, ..Self::default() };
         for path in paths {
             let ending = path.extension().and_then(|ending| ending.to_str());
             let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
@@ -113,6 +122,21 @@ impl Files {
             }
         }
         Ok(files)
+    }
+
+    /// Each table's file.
+    pub(crate) fn sources(&self) -> Vec<(&'static Table, PathBuf)> {
+        self.of.clone()
+    }
+
+    /// The same mapping, read anew.
+    pub(crate) fn mapping_again(&self, paths: &[PathBuf]) -> Result<Mapping, FilesError> {
+        Ok(Self::of_paths(paths)?.mapping)
+    }
+
+    /// Files of the store: tables, and daily attendance by school year.
+    pub(crate) fn stored(of: Vec<(&'static Table, PathBuf)>, daily: Vec<(i16, PathBuf)>) -> Self {
+        Self { of, daily, is_stored: true, ..Self::default() }
     }
 
     fn add(&mut self, table: &'static Table, path: PathBuf) {
@@ -130,6 +154,33 @@ pub(crate) struct Input {
     pub(crate) rows: u64,
 }
 
+impl Input {
+    /// Whether it was the file at this path.
+    pub(crate) fn is_of(&self, path: &Path) -> bool {
+        path.file_name().is_some_and(|name| name == self.file.as_str())
+    }
+}
+
+/// The file again, if its bytes are those that were read; `None` when it was changed.
+pub(crate) fn reopened(
+    path: &Path,
+    table: &'static Table,
+    mapping: &Mapping,
+    input: &Input,
+) -> Option<Opened> {
+    let mut copy = frame::copy_of(path, table).ok()?;
+    let (bytes, sha256) = hashed(&mut copy).ok()?;
+    if (bytes, sha256) != (input.bytes, input.sha256) {
+        return None;
+    }
+    let mut tally = Tally::default();
+    if path.extension().is_some_and(|ending| ending == "csv") {
+        Opened::csv(copy, table, mapping, &mut tally).ok()
+    } else {
+        Opened::parquet(copy, table, mapping, &mut tally).ok()
+    }
+}
+
 /// What was read.
 pub(crate) struct Gathered {
     /// By student; attendance is that of `attendance_summary` alone.
@@ -140,6 +191,8 @@ pub(crate) struct Gathered {
     pub(crate) report: Report,
     /// The files, where they were asked for.
     pub(crate) inputs: Vec<Input>,
+    /// The rows that stand of tables that no record is made of, by table.
+    pub(crate) kept: Vec<(&'static str, Vec<Kept>)>,
 }
 
 /// Reads all files. `is_hashed`: the manifest needs the digests of what was read.
@@ -157,6 +210,7 @@ pub(crate) fn gather(
         names: Names::new(students),
         report: Report::default(),
         inputs: Vec::new(),
+        kept: Vec::new(),
         enrolled: Enrolled::default(),
     };
     let (records, book) = reading.all();
@@ -167,8 +221,12 @@ pub(crate) fn gather(
         return Err(RecordsError::Refused(Box::new(reading.report)));
     }
     let (mut records, mut book) = (records.ok_or(RecordsError::Missing)?, book);
-    records.number(reading.names, book.as_mut());
-    Ok(Gathered { records, book, report: reading.report, inputs: reading.inputs })
+    records.number(
+        std::mem::replace(&mut reading.names, Names::new(Students::stored())),
+        book.as_mut(),
+    );
+    let Reading { report, inputs, kept, .. } = reading;
+    Ok(Gathered { records, book, report, inputs, kept })
 }
 
 /// Files read so far.
@@ -178,6 +236,7 @@ struct Reading {
     names: Names,
     report: Report,
     inputs: Vec<Input>,
+    kept: Vec<(&'static str, Vec<Kept>)>,
     enrolled: Enrolled,
 }
 
@@ -186,25 +245,31 @@ struct Open {
     file: String,
     opened: Opened,
     tally: Tally,
+    counting: Counting,
 }
 
 impl Reading {
     fn all(&mut self) -> (Option<Records>, Option<Book>) {
         let listed = self.schools();
         let (flags, has_flags) = self.flags();
-        let rows = self.enrollments(&enrollments::by_student(&flags), has_flags, listed.as_deref());
+        let flags_of = enrollments::by_student(&flags);
+        let rows =
+            self.all_files(|reading| reading.enrollments(&flags_of, has_flags, listed.as_deref()));
         let Some(rows) = rows else { return (self.rest(None), None) };
         self.enrolled = Enrolled::of(&rows);
         self.orphan_flags(&flags);
         let book = self.daily();
-        let records = self.rest(Some(rows));
+        let mut records = self.rest(Some(rows));
+        if let Some(records) = &mut records {
+            self.stored_daily(records);
+        }
         (records, book)
     }
 
     /// Every table but enrolments and daily attendance.
     fn rest(&mut self, rows: Option<Vec<Enrollment>>) -> Option<Records> {
-        let attendance = self.attendance();
-        let scores = self.scores();
+        let attendance = self.all_files(Self::attendance);
+        let scores = self.all_files(Self::scores);
         let mut incidents = Ids::default();
         let actions = self.table(
             &tables::DISCIPLINE,
@@ -241,13 +306,22 @@ impl Reading {
             |row, names| cohorts::college(row, names, &mut numbers),
             |rows, tally, _| cohorts::colleges(rows, tally),
         );
-        self.table(&tables::PRIOR_SCORES, checked::prior_score, |rows, _, _| rows);
+        let own = scores.as_deref().unwrap_or(&[]);
+        let priors = self.table(&tables::PRIOR_SCORES, checked::prior_score, |rows, tally, _| {
+            checked::disagreeing(&rows, own, tally);
+            rows.iter().map(checked::Prior::kept).collect()
+        });
         let mut kinds = Ids::default();
-        self.table(
+        let interventions = self.table(
             &tables::INTERVENTIONS,
             |row, names| checked::intervention(row, names, &mut kinds),
             |rows, _, _| rows,
         );
+        for (table, rows) in
+            [(&tables::PRIOR_SCORES, priors), (&tables::INTERVENTIONS, interventions)]
+        {
+            self.kept.extend(rows.map(|rows| (table.name, rows)));
+        }
         Some(Records {
             enrollments: rows?,
             attendance,
@@ -264,19 +338,31 @@ impl Reading {
 
     /// The schools the district lists, by number.
     fn schools(&mut self) -> Option<Vec<u32>> {
-        self.table(&tables::SCHOOLS, checked::school, |mut rows, _, _| {
-            rows.sort_unstable();
-            rows
-        })
+        let rows = self.table(&tables::SCHOOLS, checked::school, |rows, _, _| rows)?;
+        self.kept.push((tables::SCHOOLS.name, rows.iter().map(|(_, kept)| *kept).collect()));
+        let mut schools: Vec<_> = rows.into_iter().map(|(school, _)| school).collect();
+        schools.sort_unstable();
+        Some(schools)
     }
 
     fn flags(&mut self) -> (Vec<enrollments::FlagsRow>, [bool; FAMILIES]) {
         let table = &tables::STUDENT_FLAGS;
-        let Some(mut open) = self.open(table) else { return Default::default() };
-        let has = enrollments::families(&open.opened, table.name);
-        let rows = self.rows(&mut open, enrollments::flags);
-        let rows = enrollments::flags_of(rows, &mut open.tally);
-        self.close(open, rows.len());
+        let mut has = [false; FAMILIES];
+        let rows = self.all_files(|reading| {
+            let mut open = reading.open(table)?;
+            let here = enrollments::families(&open.opened, table.name);
+            has.iter_mut().zip(here).for_each(|(has, here)| *has |= here);
+            let rows = reading.rows(&mut open, enrollments::flags);
+            let rows = enrollments::flags_of(rows, &mut open.tally);
+            reading.close(open, rows.len());
+            Some(rows)
+        });
+        let rows = rows.unwrap_or_default();
+        let kept = rows.iter().map(|one| Kept { row: one.row, year: Some(one.year) });
+        let kept: Vec<_> = kept.collect();
+        if !kept.is_empty() {
+            self.kept.push((table.name, kept));
+        }
         (rows, has)
     }
 
@@ -376,19 +462,55 @@ impl Reading {
     fn table<R, K>(
         &mut self,
         table: &'static Table,
-        row: impl FnMut(Row<'_>, &mut Names) -> Option<R>,
-        finish: impl FnOnce(Vec<R>, &mut Tally, &Enrolled) -> Vec<K>,
+        mut row: impl FnMut(Row<'_>, &mut Names) -> Option<R>,
+        mut finish: impl FnMut(Vec<R>, &mut Tally, &Enrolled) -> Vec<K>,
     ) -> Option<Vec<K>> {
-        let mut open = self.open(table)?;
-        let rows = self.rows(&mut open, row);
-        let rows = finish(rows, &mut open.tally, &self.enrolled);
-        self.close(open, rows.len());
-        Some(rows)
+        self.all_files(|reading| {
+            let mut open = reading.open(table)?;
+            let rows = reading.rows(&mut open, &mut row);
+            let rows = finish(rows, &mut open.tally, &reading.enrolled);
+            reading.close(open, rows.len());
+            Some(rows)
+        })
+    }
+
+    /// Reads a table's files one after the other: the store has one per school year.
+    fn all_files<R>(
+        &mut self,
+        mut read: impl FnMut(&mut Self) -> Option<Vec<R>>,
+    ) -> Option<Vec<R>> {
+        let mut all: Option<Vec<R>> = None;
+        while let Some(rows) = read(self) {
+            match &mut all {
+                None => all = Some(rows),
+                Some(all) => all.extend(rows),
+            }
+        }
+        all
+    }
+
+    /// Adds the store's daily attendance of years that `attendance_summary` does not have.
+    fn stored_daily(&mut self, records: &mut Records) {
+        for (year, path) in std::mem::take(&mut self.files.daily) {
+            if records.attendance.iter().flatten().any(|row| row.year == year) {
+                continue;
+            }
+            let schools = &mut self.names.schools;
+            match daily_sums::sums(&path, year, THREADS, |id| schools.number(id)) {
+                Ok(rows) => records.attendance.get_or_insert_default().extend(rows),
+                Err(damaged) => {
+                    let mut tally = Tally::of(tables::DAILY.name);
+                    tally.whole(Rule::E001, Effect::Refused, damaged.to_string());
+                    self.report.add(tables::DAILY.name, tally);
+                }
+            }
+        }
     }
 
     /// Opens a table's file, if there is one; why it cannot be read goes to the report.
     fn open(&mut self, table: &'static Table) -> Option<Open> {
-        let path = self.files.of.iter().find(|(known, _)| known.name == table.name)?.1.clone();
+        let at = self.files.of.iter().position(|(known, _)| known.name == table.name)?;
+        let (_, path) = self.files.of.remove(at);
         let file = path.file_name().and_then(|name| name.to_str()).unwrap_or(table.name).to_owned();
         let mut tally = Tally::of(table.name);
         let twice = self.files.twice.iter().find(|(known, _)| known.name == table.name);
@@ -400,11 +522,16 @@ impl Reading {
             self.opened(&path, &file, table, &mut tally)
         };
         match opened {
-            Ok(opened) => Some(Open { file, opened, tally }),
+            Ok(opened) => {
+                let counting = Counting::new(table.columns.iter().map(|column| column.name));
+                Some(Open { file, opened, tally, counting })
+            }
             Err(broken) => {
                 broken.tell(&mut tally);
                 let findings = tally.findings(0);
-                self.report.files.push(FileReport { file, rows_read: 0, rows_kept: 0, findings });
+                let columns = Vec::new();
+                let report = FileReport { file, rows_read: 0, rows_kept: 0, findings, columns };
+                self.report.files.push(report);
                 None
             }
         }
@@ -417,6 +544,9 @@ impl Reading {
         table: &'static Table,
         tally: &mut Tally,
     ) -> Result<Opened, Broken> {
+        if self.files.is_stored {
+            return Opened::stored(path, table, tally);
+        }
         let mut copy = frame::copy_of(path, table)?;
         let input = if self.is_hashed { Some(hashed(&mut copy)?) } else { None };
         let opened = if path.extension().is_some_and(|ending| ending == "csv") {
@@ -441,7 +571,9 @@ impl Reading {
         let mut progress = Progress::new(&format!("reading {}", open.file), open.opened.rows);
         let names = &mut self.names;
         let table = open.opened.table;
+        let counting = &mut open.counting;
         let read = open.opened.each(&mut open.tally, |frame, tally| {
+            count(counting, frame, table);
             for at in 0..frame.rows {
                 rows.extend(row(Row::new(frame, table, tally, at), names));
             }
@@ -457,7 +589,19 @@ impl Reading {
         let rows_read = open.opened.rows;
         let findings = open.tally.findings(rows_read);
         let rows_kept = kept as u64;
-        self.report.files.push(FileReport { file: open.file, rows_read, rows_kept, findings });
+        let opened = &open.opened;
+        let columns = open.counting.counts(rows_read, |column| opened.has(column));
+        let file = open.file;
+        self.report.files.push(FileReport { file, rows_read, rows_kept, findings, columns });
+    }
+}
+
+/// Counts what stands in the columns.
+fn count(counting: &mut Counting, frame: &Frame, table: &Table) {
+    for column in (0..table.columns.len()).filter(|column| frame.has(*column)) {
+        for text in (0..frame.rows).filter_map(|at| frame.text(column, at)) {
+            counting.see(column, text);
+        }
     }
 }
 

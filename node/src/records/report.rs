@@ -8,8 +8,12 @@ use std::{collections::BTreeMap, fmt};
 
 use serde::Serialize;
 
+use super::values::ColumnCounts;
+
 /// Row numbers shown per finding.
-const ROWS_SHOWN: usize = 5;
+pub(crate) const ROWS_SHOWN: usize = 5;
+/// Row numbers of a finding kept for the private copy.
+pub(crate) const ROWS_KEPT: usize = 1000;
 
 /// A validation rule (docs/INDICATORS.md §2). `E` may refuse a file or a row, `W` only warns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -38,18 +42,26 @@ pub enum Rule {
     E011,
     /// Zeros or digits lost on the way.
     W101,
-    /// Students without attendance.
+    /// A school's enrolment changed much against the year before.
+    W102,
+    /// Students without attendance, or attendance too good to be true.
     W103,
     /// Students enrolled in more than one school.
     W104,
-    /// Absences worked out from attended days.
+    /// Days that do not fit: absences worked out from attended days, more than a year, stale.
     W105,
     /// Students without a score, or scores not used.
     W106,
-    /// Names and codes of an Ed-Fi export, read as ours.
+    /// Changes of English learner status that cannot be.
+    W107,
+    /// Schools too small to be shown.
+    W108,
+    /// An Ed-Fi export: names and codes read as ours, groups left out.
     W109,
     /// Names or birth dates in the file.
     W110,
+    /// Earlier scores that disagree.
+    W111,
 }
 
 /// What a finding did.
@@ -77,16 +89,32 @@ pub struct Finding {
     pub first_rows: Vec<u64>,
     /// A sentence for a person, without any value from a row.
     pub message: String,
+    /// The first rows, at most [`ROWS_KEPT`]: what the district's private copy is made of.
+    #[serde(skip)]
+    pub(crate) behind: Vec<u64>,
+}
+
+impl Effect {
+    /// In words.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Refused => "refused",
+            Self::LeftOut => "left out",
+            Self::Noted => "noted",
+        }
+    }
+}
+
+impl Finding {
+    /// One about a whole file or study.
+    pub(crate) const fn whole(rule: Rule, effect: Effect, message: String) -> Self {
+        Self { rule, effect, rows: 0, first_rows: Vec::new(), message, behind: Vec::new() }
+    }
 }
 
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let effect = match self.effect {
-            Effect::Refused => "refused",
-            Effect::LeftOut => "left out",
-            Effect::Noted => "noted",
-        };
-        write!(f, "{:?} {effect}: {}", self.rule, self.message)
+        write!(f, "{:?} {}: {}", self.rule, self.effect.as_str(), self.message)
     }
 }
 
@@ -101,6 +129,8 @@ pub struct FileReport {
     pub rows_kept: u64,
     /// What was found, refusals first.
     pub findings: Vec<Finding>,
+    /// What stands in the columns read.
+    pub columns: Vec<ColumnCounts>,
 }
 
 /// What was found in a district's folder, and in its folder against a study.
@@ -230,9 +260,9 @@ impl Tally {
         count.hint = fault.hint;
         count.most_percent = fault.most_percent;
         let place = count.first.partition_point(|first| *first < row);
-        if place < ROWS_SHOWN {
+        if place < ROWS_KEPT {
             count.first.insert(place, row);
-            count.first.truncate(ROWS_SHOWN);
+            count.first.truncate(ROWS_KEPT);
         }
     }
 
@@ -245,14 +275,14 @@ impl Tally {
             count.most_percent = found.most_percent;
             count.first.extend(found.first);
             count.first.sort_unstable();
-            count.first.truncate(ROWS_SHOWN);
+            count.first.truncate(ROWS_KEPT);
         }
         self.whole.extend(other.whole);
     }
 
     /// Adds a finding about the whole file.
     pub(crate) fn whole(&mut self, rule: Rule, effect: Effect, message: String) {
-        self.whole.push(Finding { rule, effect, rows: 0, first_rows: Vec::new(), message });
+        self.whole.push(Finding::whole(rule, effect, message));
     }
 
     /// The findings over `rows` rows, refusals first.
@@ -264,7 +294,8 @@ impl Tally {
                 Some(_) => Effect::LeftOut,
             };
             let message = sentence(self.table, column, problem, &count, effect);
-            Finding { rule, effect, rows: count.rows, first_rows: count.first, message }
+            let first_rows = count.first.iter().copied().take(ROWS_SHOWN).collect();
+            Finding { rule, effect, rows: count.rows, first_rows, message, behind: count.first }
         });
         let mut findings: Vec<_> = self.whole.into_iter().chain(told).collect();
         findings.sort_by_key(|finding| (finding.effect, finding.rule));
@@ -273,7 +304,7 @@ impl Tally {
 }
 
 fn sentence(table: &str, column: &str, problem: &str, count: &Count, effect: Effect) -> String {
-    let shown: Vec<_> = count.first.iter().map(u64::to_string).collect();
+    let shown: Vec<_> = count.first.iter().take(ROWS_SHOWN).map(u64::to_string).collect();
     let more = if count.rows > shown.len() as u64 { ", …" } else { "" };
     let (noun, rest) = if count.rows == 1 { ("row", "it is") } else { ("rows", "they are") };
     let rows = shown.join(", ");

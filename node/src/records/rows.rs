@@ -128,7 +128,7 @@ impl<'a> Row<'a> {
     }
 
     /// Its number in messages.
-    pub(crate) const fn number(&self) -> u64 {
+    pub(crate) fn number(&self) -> u64 {
         self.frame.number(self.at)
     }
 

@@ -12,7 +12,7 @@ use flashlight_proto::category::{Family, Grade, Level};
 use flashlight_store::files::write_private;
 
 use super::journal::{self, Extracted};
-use super::{Where, against, indicator, is_free, label, title, years};
+use super::{Where, against, indicator, is_free, label, title};
 use crate::cli::{note, say};
 use crate::local::{Behind, CellAsked, LocalQuery, Scope, records_behind};
 use crate::preview::day;
@@ -67,8 +67,8 @@ pub(crate) fn extract(args: &ExtractArgs) -> anyhow::Result<ExitCode> {
     is_free(out)?;
     let (indicator, preset) = indicator(name)?;
     let (rules, district) = args.place.rules()?;
-    let records = args.place.records()?;
-    let year = years(&records, args.year.as_slice())?;
+    let asked = [(indicator, preset)];
+    let (records, year) = args.place.records(args.year.as_slice(), &asked)?;
     let [year] = year[..] else { bail!("--year: an extract is of one school year") };
     let scope = args.school.clone().map_or(Scope::District, Scope::School);
     let level = args.level.as_deref().map(str::parse::<Level>).transpose()?;

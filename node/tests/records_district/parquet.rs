@@ -2,6 +2,7 @@
 
 use std::{
     fs::{self, File},
+    io::Write,
     path::Path,
     sync::Arc,
 };
@@ -96,5 +97,95 @@ fn a_truncated_or_garbled_parquet_file_is_refused_without_a_crash() {
         fs::write(&path, &garbled).unwrap();
         // Any outcome but a crash.
         let _ = Records::read(folder.path()).is_ok();
+    }
+}
+
+/// What enrolments with this one column in place say.
+#[track_caller]
+fn says(column: &str, values: ArrayRef, told: &str) {
+    let clean = batch(Arc::new(StringArray::from(vec!["01"; values.len()])));
+    let schema = clean.schema();
+    let columns = schema.fields().iter().zip(clean.columns()).map(|(field, of)| {
+        let of = if field.name() == column { Arc::clone(&values) } else { Arc::clone(of) };
+        (field.name().clone(), of)
+    });
+    let text = read(&RecordBatch::try_from_iter(columns).unwrap()).unwrap_err();
+    assert_eq!(text, told);
+}
+
+#[test]
+fn a_number_that_is_none_or_endless_is_refused_as_no_year() {
+    let years = Float64Array::from(vec![f64::NAN, f64::INFINITY, f64::NEG_INFINITY]);
+    says(
+        "school_year",
+        Arc::new(years),
+        "enrollments.parquet: school_year is not a school year in 3 rows (rows 1, 2, 3); more than 1 % of \
+         the rows, so the file is refused. Write the spring year: 2024 for 2023-24",
+    );
+}
+
+#[test]
+fn a_column_of_another_type_is_refused_by_its_rows() {
+    says(
+        "entry_date",
+        Arc::new(BooleanArray::from(vec![true, false])),
+        "enrollments.parquet: entry_date is not a date in 2 rows (rows 1, 2); more than 1 % of the rows, so \
+         the file is refused. Write YYYY-MM-DD or YYYYMMDD",
+    );
+}
+
+#[test]
+fn a_nested_column_is_refused_as_damaged() {
+    let inner = Arc::new(StringArray::from(vec!["03", "04"])) as ArrayRef;
+    let field = Arc::new(arrow_schema::Field::new("inner", arrow_schema::DataType::Utf8, true));
+    let nested = arrow_array::StructArray::from(vec![(field, inner)]);
+    says("grade", Arc::new(nested), "enrollments.parquet: is damaged or not what its name says");
+}
+
+/// The file with another number of rows in its footer.
+fn declaring(rows: i64) -> Vec<u8> {
+    use parquet::file::metadata::{FileMetaData, ParquetMetaDataReader, ParquetMetaDataWriter};
+    let batch = batch(Arc::new(StringArray::from(vec!["01", "02", "03"])));
+    let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), None).unwrap();
+    writer.write(&batch).unwrap();
+    let bytes = writer.into_inner().unwrap();
+    let read = ParquetMetaDataReader::new();
+    let mut file = tempfile::tempfile().unwrap();
+    file.write_all(&bytes).unwrap();
+    let metadata = read.parse_and_finish(&file).unwrap();
+    let group = metadata.row_group(0).clone().into_builder().set_num_rows(rows).build().unwrap();
+    let groups = vec![group];
+    let old = metadata.file_metadata();
+    let lying = FileMetaData::new(
+        old.version(),
+        rows,
+        old.created_by().map(str::to_owned),
+        old.key_value_metadata().cloned(),
+        old.schema_descr_ptr(),
+        old.column_orders().cloned(),
+    );
+    let metadata =
+        parquet::file::metadata::ParquetMetaDataBuilder::new(lying).set_row_groups(groups).build();
+    let end = bytes.len() - 8;
+    let footer = u32::from_le_bytes(bytes[end..end + 4].try_into().unwrap()) as usize;
+    let mut lying = bytes[..end - footer].to_vec();
+    ParquetMetaDataWriter::new(&mut lying, &metadata).finish().unwrap();
+    lying
+}
+
+#[test]
+fn a_footer_that_declares_other_rows_than_there_are_is_refused_without_room_being_made() {
+    let cases = [
+        (i64::MAX, "more than 40000000 rows"),
+        (-1, "more than 40000000 rows"),
+        (19_000_000, "holds another number of rows than it says"),
+        (4, "holds another number of rows than it says"),
+        (0, "no rows: was the export cut short?"),
+    ];
+    for (rows, told) in cases {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("enrollments.parquet"), declaring(rows)).unwrap();
+        let text = Records::read(folder.path()).map(|_| rows).unwrap_err().to_string();
+        assert_eq!(text, format!("enrollments.parquet: {told}"), "{rows}");
     }
 }

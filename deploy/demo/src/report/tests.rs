@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use flashlight_proto::category::Family;
 use flashlight_proto::layout::CellKey;
+use flashlight_proto::release::Outcome;
 use flashlight_proto::release::NoisySums;
 
 use super::*;

@@ -31,10 +31,8 @@ pub(super) const SEX: Codes =
     &[("Female", "F"), ("Male", "M"), ("Non-binary", "X"), ("Not Selected", NOT_SUPPLIED)];
 pub(super) const RACE: Codes = &[
     ("American Indian - Alaska Native", "AmIndian"),
-    ("Asian", "Asian"),
     ("Black - African American", "Black"),
     ("Native Hawaiian - Pacific Islander", "PacIsl"),
-    ("White", "White"),
 ];
 pub(super) const SUBJECT: Codes = &[
     ("English Language Arts", "ELA"),

@@ -1,0 +1,240 @@
+//! The node's store of records: canonical Parquet, one file per table and school year.
+//!
+//! In: a district's files, checked as by `check`. Out: `records/` in the node's folder, a folder of
+//! [generations](flashlight_store::generations): `enrollments-2024.parquet` and so on, tables without a
+//! year as `el_history-all.parquet`, and `manifest.json`, which says what was loaded when. Columns and
+//! codes are canonical; students are keys under the node's secret; names, birth dates and every column
+//! that is not canonical are not there. Loading a table of a year again replaces it; a load is there
+//! whole or not at all.
+
+mod manifest;
+mod writer;
+
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
+
+use flashlight_store::{
+    StoreError,
+    generations::{Generation, Generations, Next},
+};
+
+pub(crate) use self::manifest::Loaded;
+use self::writer::{DailyWriter, TableWriter};
+use super::{
+    Records, RecordsError, Report,
+    checked::Kept,
+    keys::Students,
+    read::{self, Files, Gathered},
+    secret,
+    tables::{self, Table},
+};
+use crate::progress::Progress;
+
+/// The store's folder in the node's.
+const FOLDER: &str = "records";
+/// In file names: tables that are kept whole.
+const ALL_YEARS: &str = "all";
+/// School years before the first one asked that a record may be needed from: cohorts look back four
+/// years, redesignation at the enrolments of five.
+const LOOK_BACK: i16 = 6;
+
+/// Why nothing was loaded. The store is as it was.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LoadError {
+    /// The files were refused.
+    #[error(transparent)]
+    Records(#[from] RecordsError),
+    /// A file was changed while it was being loaded.
+    #[error("{file} was changed while it was being loaded; try again when the export is finished")]
+    Changed {
+        /// The file's name.
+        file: String,
+    },
+    /// The store cannot be written.
+    #[error("the node's store cannot be written")]
+    Store(#[from] StoreError),
+    /// A file of the store cannot be written.
+    #[error("{file} of the node's store cannot be written: is the disk full?")]
+    Write {
+        /// The file's name.
+        file: String,
+    },
+}
+
+impl LoadError {
+    /// The stable code of this error.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Records(error) => error.code(),
+            Self::Changed { .. } => "load_changed",
+            Self::Store(error) => error.code(),
+            Self::Write { .. } => "load_write",
+        }
+    }
+}
+
+/// Loads a folder, or files named after their tables, into the node whose folder is `dir`.
+///
+/// # Errors
+/// [`LoadError`]; the store is then as it was.
+pub(crate) fn load(
+    paths: &[PathBuf],
+    dir: &Path,
+    now_ms: u64,
+) -> Result<(Loaded, Report), LoadError> {
+    let generations = Generations::open(&dir.join(FOLDER))?;
+    let students = Students::under(&*secret::read_or_make(dir)?);
+    let files = Files::of_paths(paths).map_err(RecordsError::from)?;
+    let sources = files.sources();
+    let mapping = files.mapping_again(paths).map_err(RecordsError::from)?;
+    let gathered = read::gather(files, students, true)?;
+    let next = generations.begin()?;
+    let mut loaded = Loaded::new(now_ms, &gathered.inputs);
+    let mut students = Students::under(&*secret::read_or_make(dir)?);
+    for (table, path) in sources {
+        let Some(rows) = kept(&gathered, table) else { continue };
+        let Some(input) = gathered.inputs.iter().find(|input| input.is_of(&path)) else { continue };
+        TableWriter { table, path: &path, input, mapping: &mapping, students: &mut students }
+            .write(&rows, &next, &mut loaded)?;
+    }
+    daily(&gathered, &next, &mut loaded)?;
+    manifest::add(&next, &loaded)?;
+    next.publish()?;
+    Ok((loaded, gathered.report))
+}
+
+/// The rows of a table that stand, by number; `None` for daily attendance and files without rows.
+fn kept(gathered: &Gathered, table: &Table) -> Option<Vec<Kept>> {
+    let records = &gathered.records;
+    let by_year = |rows: Vec<(u32, i16)>| -> Vec<Kept> {
+        rows.into_iter().map(|(row, year)| Kept { row, year: Some(year) }).collect()
+    };
+    let whole = |rows: Vec<u32>| -> Vec<Kept> {
+        rows.into_iter().map(|row| Kept { row, year: None }).collect()
+    };
+    macro_rules! rows {
+        ($list:expr, $year:ident) => {
+            by_year($list.iter().flatten().map(|one| (one.row, one.$year)).collect())
+        };
+    }
+    let mut rows = match table.name {
+        name if name == tables::ENROLLMENTS.name => {
+            by_year(records.enrollments.iter().map(|one| (one.row, one.year)).collect())
+        }
+        name if name == tables::ATTENDANCE.name => rows!(records.attendance, year),
+        name if name == tables::ASSESSMENTS.name => rows!(records.scores, year),
+        name if name == tables::DISCIPLINE.name => rows!(records.actions, year),
+        name if name == tables::COURSE_GRADES.name => rows!(records.marks, year),
+        name if name == tables::GRADUATION.name => rows!(records.graduation, cohort),
+        name if name == tables::SURVEY.name => rows!(records.answers, year),
+        name if name == tables::EL_HISTORY.name => {
+            whole(records.el_history.iter().flatten().map(|one| one.row).collect())
+        }
+        name if name == tables::POSTSECONDARY.name => {
+            whole(records.colleges.iter().flatten().map(|one| one.row).collect())
+        }
+        name => gathered.kept.iter().find(|(known, _)| *known == name)?.1.clone(),
+    };
+    rows.sort_unstable();
+    (!rows.is_empty()).then_some(rows)
+}
+
+/// Writes the years of daily attendance, by student, school and date.
+fn daily(gathered: &Gathered, next: &Next<'_>, loaded: &mut Loaded) -> Result<(), LoadError> {
+    let Some(book) = &gathered.book else { return Ok(()) };
+    let total = book.kept() as u64;
+    let mut progress = Progress::new("writing daily attendance", total);
+    for year in book.years() {
+        let name = file_name(tables::DAILY.name, Some(year));
+        let mut writer = DailyWriter::create(&next.replace(&name)?, &name)?;
+        let mut rows = 0_u64;
+        for row in book.rows(year) {
+            let school = usize::try_from(row.school).ok();
+            let school = school.and_then(|at| gathered.records.schools.get(at));
+            writer.row(&row, school.map_or("", String::as_str))?;
+            rows += 1;
+            if rows.is_multiple_of(1 << 16) {
+                progress.add(1 << 16);
+            }
+        }
+        writer.close()?;
+        loaded.wrote(tables::DAILY.name, Some(year), rows);
+    }
+    Ok(())
+}
+
+/// `enrollments-2024.parquet`.
+fn file_name(table: &str, year: Option<i16>) -> String {
+    match year {
+        Some(year) => format!("{table}-{year}.parquet"),
+        None => format!("{table}-{ALL_YEARS}.parquet"),
+    }
+}
+
+/// The table and year of a file of the store.
+fn of_name(name: &str) -> Option<(&'static Table, Option<i16>)> {
+    let (table, year) = name.strip_suffix(".parquet")?.rsplit_once('-')?;
+    let table = tables::ALL.into_iter().find(|known| known.name == table)?;
+    match year {
+        ALL_YEARS => Some((table, None)),
+        year => Some((table, Some(year.parse().ok()?))),
+    }
+}
+
+/// The store, open for reading as it stood at one moment.
+pub(crate) struct Open(Generation);
+
+impl Open {
+    /// The store of the node whose folder is `dir`; `None` when nothing was loaded yet.
+    pub(crate) fn of(dir: &Path) -> Result<Option<Self>, StoreError> {
+        Ok(Generation::current(&dir.join(FOLDER))?.map(Self))
+    }
+
+    /// The school years that have enrolments, ascending.
+    pub(crate) fn years(&self) -> Result<Vec<i16>, StoreError> {
+        let names = self.0.names()?;
+        let years = names.iter().filter_map(|name| of_name(name));
+        let of_enrollments = |(table, year): (&Table, Option<i16>)| {
+            if table.name == tables::ENROLLMENTS.name { year } else { None }
+        };
+        Ok(years.filter_map(of_enrollments).collect::<BTreeSet<_>>().into_iter().collect())
+    }
+
+    /// The records that questions about `years` may need; about all years without. `names`: the tables
+    /// read beside the enrolments, their flags and the schools; all of them without.
+    pub(crate) fn read(
+        &self,
+        years: Option<&[i16]>,
+        names: Option<&BTreeSet<&str>>,
+    ) -> Result<Records, RecordsError> {
+        let span = years.and_then(|years| Some((*years.iter().min()?, *years.iter().max()?)));
+        let always = [&tables::ENROLLMENTS, &tables::STUDENT_FLAGS, &tables::SCHOOLS];
+        let is_asked = |table: &Table| {
+            always.iter().any(|one| one.name == table.name)
+                || names.is_none_or(|names| names.contains(table.name))
+        };
+        let (mut files, mut daily) = (Vec::new(), Vec::new());
+        for name in self.0.names()? {
+            let Some((table, year)) = of_name(&name) else { continue };
+            let Some(path) = self.0.file(&name) else { continue };
+            let is_near = year.zip(span).is_none_or(|(year, (first, last))| {
+                (first.saturating_sub(LOOK_BACK)..=last).contains(&year)
+            });
+            if table.name == tables::DAILY.name {
+                // Days are summed for the years asked alone; nobody looks back at them.
+                let summed = names.is_none_or(|names| names.contains(tables::ATTENDANCE.name));
+                let is_exact =
+                    year.is_some_and(|year| years.is_none_or(|years| years.contains(&year)));
+                daily.extend(year.filter(|_| summed && is_exact).map(|year| (year, path)));
+            } else if is_asked(table) && is_near {
+                files.push((table, path));
+            }
+        }
+        let gathered = read::gather(Files::stored(files, daily), Students::stored(), false)?;
+        Ok(gathered.records)
+    }
+}
