@@ -12,8 +12,16 @@ use super::*;
 fn network(seed: u64, change: impl FnOnce(&mut Args)) -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("network");
-    let mut args =
-        Args { districts: 5, students: 2_000, years: 2, seed, out, daily: false, mess: false, brief: false };
+    let mut args = Args {
+        districts: 5,
+        students: 2_000,
+        years: 2,
+        seed,
+        out,
+        daily: false,
+        mess: false,
+        brief: false,
+    };
     change(&mut args);
     make(&args).unwrap();
     (folder, args.out)

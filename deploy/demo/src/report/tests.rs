@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use flashlight_proto::category::Family;
 use flashlight_proto::layout::CellKey;
-use flashlight_proto::release::Outcome;
 use flashlight_proto::release::NoisySums;
+use flashlight_proto::release::Outcome;
 
 use super::*;
 
