@@ -350,7 +350,7 @@ fn listed(years: &BTreeSet<i16>) -> String {
 
 /// School years a table measures, and those before that it looks at, too.
 fn years_of(table: &TableSpec) -> (BTreeSet<i16>, BTreeSet<i16>) {
-    let back = table.indicator.years_back();
+    let back = table.years_back();
     let read = table.years.iter().flat_map(|year| year - back..=*year).collect();
     (table.years.iter().copied().collect(), read)
 }

@@ -27,6 +27,14 @@ pub(crate) fn command(paths: &[PathBuf], dir: &Path) -> anyhow::Result<ExitCode>
         let year = one.school_year.map_or_else(|| "all years".to_owned(), |year| year.to_string());
         say(&format!("  {:<20} {year:>9} {:>12} rows", one.table, one.rows))?;
     }
+    for one in &loaded.strays {
+        let year = one.school_year.unwrap_or_default();
+        note(&format!(
+            "{} {year}: {} rows were not loaded: the files have no enrolments of {year}, and the store \
+             holds far more rows of it. Load that year's files together",
+            one.table, one.rows
+        ));
+    }
     note("student ids are kept as pseudonyms only; `flashlight-node local` shows your numbers");
     Ok(ExitCode::SUCCESS)
 }

@@ -51,6 +51,7 @@ mod discipline;
 mod enrollments;
 mod frame;
 mod ids;
+mod inputs;
 mod keys;
 mod mapping;
 mod model;
@@ -83,18 +84,14 @@ pub(crate) use self::{
 };
 use self::{
     keys::Students,
-    read::{Files, Gathered},
+    inputs::Files,
+    read::Gathered,
 };
 pub use self::{
     mapping::MappingError,
-    read::FilesError,
+    inputs::FilesError,
     report::{Effect, FileReport, Finding, Report, Rule},
     values::ColumnCounts,
-};
-#[cfg(test)]
-pub(crate) use self::{
-    model::{Key, OTHER_MARK},
-    value::Decimal,
 };
 
 /// Why a folder gave no records.
@@ -318,3 +315,9 @@ impl Source {
         }
     }
 }
+
+#[cfg(test)]
+pub(crate) use self::{
+    model::{Key, OTHER_MARK},
+    value::Decimal,
+};

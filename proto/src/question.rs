@@ -124,6 +124,8 @@ mod tests {
             ("math_participation", "math_met"),
             ("graduation_5yr", "dropout"),
             ("graduation_rate", "ag_completion"),
+            ("college_going", "graduation_4yr"),
+            ("el_progress", "elp_met"),
             ("climate_response", "climate_rules_student"),
             ("sel_response", "sel_growth_mindset"),
         ] {
@@ -133,7 +135,6 @@ mod tests {
             ("climate_rules_staff", "climate_rules_student"),
             ("sel_response", "climate_response"),
             ("hs_readiness", "suspension"),
-            ("college_going", "graduation_4yr"),
             ("el_progress", "el_redesignation"),
         ] {
             assert_ne!(measure(one), measure(two));

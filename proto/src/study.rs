@@ -228,3 +228,15 @@ pub struct TableSpec {
     /// Families broken out of each break-down, each once, beside all students.
     pub families: Vec<Family>,
 }
+
+impl TableSpec {
+    /// School years before the first one measured whose records the table reads. Years at a school are
+    /// counted from enrolments of the years before.
+    #[must_use]
+    pub fn years_back(&self) -> i16 {
+        match (self.preset, self.el_years) {
+            (Some(Preset::AtSchool), Some(years)) => i16::from(years) + 1,
+            _ => self.indicator.years_back(),
+        }
+    }
+}

@@ -54,6 +54,10 @@ impl Generations {
     pub fn begin(&self) -> Result<Next<'_>, StoreError> {
         let number = current(&self.dir)?.unwrap_or(0);
         let path = folder(&self.dir, number + 1);
+        if path.symlink_metadata().is_ok() {
+            // Left by a crash, or by a writer that gave up: it is in force for nobody.
+            fs::remove_dir_all(&path).map_err(StoreError::at("remove", &path))?;
+        }
         files::create_private_dir(&path)?;
         let next = Next { of: self, number: number + 1, path };
         mark(&next.path)?;
@@ -61,9 +65,16 @@ impl Generations {
             let old = folder(&self.dir, number);
             for name in names(&old)? {
                 let (from, to) = (old.join(&name), next.path.join(&name));
-                // A file system without links gets copies.
-                if fs::hard_link(&from, &to).is_err() {
-                    fs::copy(&from, &to).map(drop).map_err(StoreError::at("copy", &from))?;
+                match fs::hard_link(&from, &to) {
+                    Ok(()) => {}
+                    // Copying onto a link would change the file that is in force.
+                    Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                        return Err(StoreError::io("link", &to, error));
+                    }
+                    // A file system without links gets copies.
+                    Err(_) => {
+                        fs::copy(&from, &to).map(drop).map_err(StoreError::at("copy", &from))?;
+                    }
                 }
             }
         }
@@ -73,13 +84,17 @@ impl Generations {
     /// Removes every generation but the one in force, unless somebody reads it.
     fn sweep(&self) -> Result<(), StoreError> {
         let keep = current(&self.dir)?.unwrap_or(0);
+        if keep > 0 && !folder(&self.dir, keep).is_dir() {
+            // Somebody removed what is in force: nothing else is.
+            return Ok(());
+        }
         for entry in fs::read_dir(&self.dir).map_err(StoreError::at("read", &self.dir))? {
             let entry = entry.map_err(StoreError::at("read", &self.dir))?;
             let Some(number) = entry.file_name().to_str().and_then(number) else { continue };
             let path = entry.path();
-            if number == keep || is_read(&path) {
-                continue;
-            }
+            // The lock is held until the marker is gone, so that no reader can begin in between.
+            let Some(_held) = unread(&path).filter(|_| number != keep) else { continue };
+            let _ = fs::remove_file(path.join(IN_USE));
             fs::remove_dir_all(&path).map_err(StoreError::at("remove", &path))?;
         }
         Ok(())
@@ -158,9 +173,17 @@ impl Next<'_> {
         files::sync_dir(&self.path)?;
         files::sync_parent(&self.path)?;
         let text = format!("{PREFIX}{}\n", self.number);
-        files::write_private(&self.of.dir.join(CURRENT), text.as_bytes())?;
-        self.path.clear();
-        self.of.sweep()
+        let named = files::write_private(&self.of.dir.join(CURRENT), text.as_bytes());
+        // An error may come after the name took its place: then the folder must stay.
+        if named.is_ok() || current(&self.of.dir).is_ok_and(|now| now == Some(self.number)) {
+            self.path.clear();
+        }
+        named?;
+        // The change is made; what cannot be cleared away now is at the next start.
+        if let Err(error) = self.of.sweep() {
+            tracing::warn!(code = "io", %error, "an old generation could not be removed");
+        }
+        Ok(())
     }
 }
 
@@ -275,17 +298,10 @@ fn mark(path: &Path) -> Result<(), StoreError> {
     files::private(&mut options).open(&marker).map(drop).map_err(StoreError::at("create", &marker))
 }
 
-/// Whether somebody has the generation open.
-fn is_read(path: &Path) -> bool {
-    // A folder without a marker was never whole.
-    let Ok(marker) = File::open(path.join(IN_USE)) else { return false };
-    match marker.try_lock() {
-        Ok(()) => {
-            let _ = marker.unlock();
-            false
-        }
-        Err(_) => true,
-    }
+/// The generation's marker, locked, when nobody has it open; a folder without one was never whole.
+fn unread(path: &Path) -> Option<Option<File>> {
+    let Ok(marker) = File::open(path.join(IN_USE)) else { return Some(None) };
+    marker.try_lock().is_ok().then_some(Some(marker))
 }
 
 #[cfg(test)]

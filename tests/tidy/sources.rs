@@ -32,7 +32,9 @@ const GENERATED: [&str; 15] = [
 ];
 
 /// Where something may be written out by serde.
-const SERIALIZE: [&str; 25] = [
+const SERIALIZE: [&str; 27] = [
+    "node/src/records/store/manifest.rs", // what was loaded: files, sizes, hashes, counts
+    "node/src/results/journal.rs",   // extracts: questions, counts, hashes
     "node/src/check/compute.rs",     // `check --json`: indicators and exports
     "node/src/check/coverage.rs",    // `check --json`: counts by school and year
     "node/src/check/view.rs",        // `check --json`: the whole report

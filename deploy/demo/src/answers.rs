@@ -132,7 +132,8 @@ pub(crate) fn pooled(inputs: &Inputs, survivors: &[String]) -> anyhow::Result<Ve
         let mut sums: Vec<(u64, i64, u64)> = Vec::new();
         for district in inputs.districts.iter().filter(|one| survivors.contains(&one.id)) {
             let (records, _) = Records::read(&district.folder)?;
-            let cells = exact_cells(&records, study, schools, layout, &district.id.parse()?)?;
+            let id = district.id.parse()?;
+            let cells = exact_cells(&records, study, schools, layout, inputs.whose(&id))?;
             sums.resize(cells.len(), (0, 0, 0));
             for (sum, cell) in sums.iter_mut().zip(&cells) {
                 *sum = (sum.0 + cell.n, sum.1 + cell.total, sum.2 + cell.den);

@@ -364,7 +364,8 @@ fn show(
 fn own_cells(inputs: &Inputs, district: &District) -> anyhow::Result<Vec<LocalCell>> {
     let (records, _) = Records::read(&district.folder)?;
     let Inputs { study, schools, layout, .. } = inputs;
-    Ok(exact_cells(&records, study, schools, layout, &district.id.parse()?)?)
+    let id = district.id.parse()?;
+    Ok(exact_cells(&records, study, schools, layout, inputs.whose(&id))?)
 }
 
 fn show_exact(

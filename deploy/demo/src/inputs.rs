@@ -7,7 +7,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, ensure};
+use flashlight_node::aggregate::Whose;
 use flashlight_node::cli::study_beside;
+use flashlight_proto::identity::DistrictId;
 use flashlight_proto::layout::Layout;
 use flashlight_proto::schools::SchoolTable;
 use flashlight_proto::study::{Mode, Study};
@@ -103,6 +105,16 @@ impl Inputs {
         Ok(Self { districts, study_path, study, schools, layout, star })
     }
 
+    /// Whether the districts answer surveys whose unit is a response: where the study asks for those.
+    pub(crate) fn accepts_responses(&self) -> bool {
+        self.study.tables.iter().any(|table| table.indicator.is_of_adults())
+    }
+
+    /// A district, as its records are counted.
+    pub(crate) fn whose<'a>(&self, district: &'a DistrictId) -> Whose<'a> {
+        Whose { district: Some(district), accept_responses: self.accepts_responses() }
+    }
+
     /// What every district's policy allows and asks: this study's indicators, its mode, its cohort.
     pub(crate) fn rules(&self) -> String {
         let Study { tables, cohort, suppression, mode, rho, .. } = &self.study;
@@ -114,11 +126,12 @@ impl Inputs {
         let honest = survivors.saturating_sub(cohort.max_colluding);
         let rho = rho.map_or(0.0, |rho| rho.value());
         format!(
-            "[allow]\nindicators = [{}]\nexact_mode = {}\n\n[floors]\nmin_survivors = {}\n\
+            "[allow]\nindicators = [{}]\nexact_mode = {}\nanonymous_surveys = {}\n\n[floors]\nmin_survivors = {}\n\
              min_honest    = {}\nmin_colluding = 1\nmin_cell      = {}\nmax_rho_round = {:?}\n\
              max_rho_year  = {:?}\napproval      = \"within-policy\"\n",
             indicators.join(", "),
             *mode == Mode::Exact,
+            self.accepts_responses(),
             survivors.max(LEAST_SURVIVORS),
             honest.max(LEAST_HONEST),
             suppression.min_n,

@@ -101,7 +101,7 @@ pub(crate) fn small(
         mess: false,
         brief: true,
     })?;
-    let first = said.lines().next().unwrap_or_default();
+    let first = said.split(" a year").next().unwrap_or_default();
     Ok(first.trim_start_matches("made ").to_owned())
 }
 

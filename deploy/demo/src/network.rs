@@ -62,7 +62,7 @@ pub fn open_rules(rho_most: f64) -> String {
     let indicators: Vec<String> =
         Indicator::ALL.iter().map(|indicator| format!("\"{indicator}\"")).collect();
     format!(
-        "[allow]\nindicators = [{}]\nexact_mode = true\n\n[floors]\nmin_survivors = 4\n\
+        "[allow]\nindicators = [{}]\nexact_mode = true\nanonymous_surveys = true\n\n[floors]\nmin_survivors = 4\n\
          min_honest = 3\nmax_rho_round = {rho_most}\nmax_rho_year = {rho_most}\n\
          approval = \"within-policy\"\n",
         indicators.join(", ")

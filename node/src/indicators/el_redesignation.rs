@@ -69,7 +69,7 @@ pub(super) fn one(student: &Student<'_>, ask: &Ask<'_>, notes: &mut Notes) -> Op
     if !is_learner_on(history, census) || history.iter().any(is_rfep) {
         return None;
     }
-    let since = since(student, ask.preset)?;
+    let since = since(student, ask)?;
     let is_long = since.plus_years(ask.el_years.into()) <= census;
     is_long.then(|| home.counts(Amount::Part(false)))
 }
@@ -96,14 +96,17 @@ fn redesignated<'a>(student: &Student<'a>) -> Option<&'a ElStatus> {
 }
 
 /// The day years are counted from.
-fn since(student: &Student<'_>, preset: Option<Preset>) -> Option<Day> {
+fn since(student: &Student<'_>, ask: &Ask<'_>) -> Option<Day> {
     let first = first_as_learner(student.pupil.el_history)?;
-    if preset != Some(Preset::AtSchool) {
+    if ask.preset != Some(Preset::AtSchool) {
         return Some(first);
     }
     let census = Day::census(student.term.year);
     let school = student.enrolled_at(census).or(student.home?.school)?;
-    let there = student.pupil.enrollments.iter().filter(|row| row.school == school);
+    // No further back than the years the table is charged for.
+    let first_year = student.term.year - i16::from(ask.el_years) - 1;
+    let there = student.pupil.enrollments.iter();
+    let there = there.filter(|row| row.school == school && row.year >= first_year);
     let entry = there.map(|row| row.entry.unwrap_or_else(|| Day::year_begins(row.year))).min()?;
     Some(entry.max(first))
 }

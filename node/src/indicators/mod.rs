@@ -250,9 +250,18 @@ pub(crate) const fn sources(indicator: Indicator) -> &'static [Source] {
     definition(indicator).tables
 }
 
-/// The names of the tables that these indicators read beside the enrolments.
+/// The names of the tables that these indicators read beside the enrolments: those they cannot do
+/// without, attendance, which decides where a student counts, and the history of English learners
+/// where a flag may be missing.
 pub(crate) fn tables_of(indicators: impl Iterator<Item = Indicator>) -> BTreeSet<&'static str> {
-    indicators.flat_map(|one| sources(one).iter().map(|source| source.name())).collect()
+    let mut names = BTreeSet::from([Source::Attendance.name()]);
+    for one in indicators {
+        names.extend(sources(one).iter().map(|source| source.name()));
+        if one == Indicator::ElProgress {
+            names.insert(Source::ElHistory.name());
+        }
+    }
+    names
 }
 
 /// The table whose rows an indicator's findings name.

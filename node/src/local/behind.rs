@@ -11,6 +11,9 @@ use crate::{
     records::{Records, Source},
 };
 
+/// The last group of every family.
+const UNKNOWN: &str = "unknown";
+
 /// Who is behind one row of the results of `query`: each student with what it adds and the rows of
 /// the tables the indicator reads, in the years it reads. By pseudonym. The cell's indicator need not
 /// be one of the query's; its year neither.
@@ -47,7 +50,7 @@ fn is_in(records: &Records, cell: &CellAsked, entity: Entity, counted: &Counted)
 
 fn name(family: Family, counted: &Counted) -> &'static str {
     let place = usize::from(counted.place.groups[family.index()]);
-    family.groups().get(place).copied().unwrap_or("unknown")
+    family.groups().get(place).copied().unwrap_or(UNKNOWN)
 }
 
 fn school(records: &Records, counted: &Counted) -> Option<String> {

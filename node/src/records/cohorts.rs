@@ -35,7 +35,7 @@ const END_FIRST: Fault = Fault {
 };
 
 /// A row of `el_history`.
-pub(super) fn el_status(mut row: Row<'_>, names: &mut Names) -> Option<ElStatus> {
+pub(super) fn el_row(mut row: Row<'_>, names: &mut Names) -> Option<ElStatus> {
     const END: usize = EL_HISTORY.place("elas_end_date");
     let student = row.student(EL_HISTORY.place("student_id"), &mut names.students);
     let elas = row.required_code(EL_HISTORY.place("elas"), &ELAS);

@@ -26,7 +26,8 @@ use super::{
     Records, RecordsError, Report,
     checked::Kept,
     keys::Students,
-    read::{self, Files, Gathered},
+    inputs::Files,
+    read::{self, Gathered},
     secret,
     tables::{self, Table},
 };
@@ -37,8 +38,10 @@ const FOLDER: &str = "records";
 /// In file names: tables that are kept whole.
 const ALL_YEARS: &str = "all";
 /// School years before the first one asked that a record may be needed from: cohorts look back four
-/// years, redesignation at the enrolments of five.
-const LOOK_BACK: i16 = 6;
+/// years, redesignation at the enrolments of up to thirteen.
+const LOOK_BACK: i16 = 13;
+/// A file of another year is not replaced by one with fewer than its rows by this factor.
+const STRAYS: u64 = 2;
 
 /// Why nothing was loaded. The store is as it was.
 #[derive(Debug, thiserror::Error)]
@@ -95,13 +98,56 @@ pub fn load(paths: &[PathBuf], dir: &Path, now_ms: u64) -> Result<(Loaded, Repor
     for (table, path) in sources {
         let Some(rows) = kept(&gathered, table) else { continue };
         let Some(input) = gathered.inputs.iter().find(|input| input.is_of(&path)) else { continue };
+        let rows = without_strays(rows, table, &gathered.records, &next, &mut loaded);
         TableWriter { table, path: &path, input, mapping: &mapping, students: &mut students }
             .write(&rows, &next, &mut loaded)?;
     }
     daily(&gathered, &next, &mut loaded)?;
+    one_attendance(&next, &loaded)?;
     manifest::add(&next, &loaded)?;
     next.publish()?;
     Ok((loaded, gathered.report))
+}
+
+/// Leaves out the years that the load has no enrolments of, where the store holds more than twice as many
+/// rows: a few stray dates must not replace a whole year. They are told.
+fn without_strays(
+    rows: Vec<Kept>,
+    table: &Table,
+    records: &Records,
+    next: &Next<'_>,
+    loaded: &mut Loaded,
+) -> Vec<Kept> {
+    let own: BTreeSet<i16> = records.enrollments.iter().map(|row| row.year).collect();
+    let years: BTreeSet<i16> = rows.iter().filter_map(|row| row.year).collect();
+    let is_stray = |year: &i16| {
+        let new = rows.iter().filter(|row| row.year == Some(*year)).count() as u64;
+        let old = next.file(&file_name(table.name, Some(*year)));
+        !own.contains(year) && old.and_then(|path| writer::rows_of(&path)).is_some_and(|old| old > STRAYS * new)
+    };
+    let strays: BTreeSet<i16> = years.into_iter().filter(is_stray).collect();
+    for year in &strays {
+        let count = rows.iter().filter(|row| row.year == Some(*year)).count() as u64;
+        loaded.kept_old(table.name, *year, count);
+    }
+    rows.into_iter().filter(|row| row.year.is_none_or(|year| !strays.contains(&year))).collect()
+}
+
+/// Of a year's attendance, as days and as a summary, only what was loaded last stays.
+fn one_attendance(next: &Next<'_>, loaded: &Loaded) -> Result<(), StoreError> {
+    let has = |table: &Table, year| {
+        loaded.tables.iter().any(|one| one.table == table.name && one.school_year == Some(year))
+    };
+    for year in loaded.tables.iter().filter_map(|one| one.school_year) {
+        let (summary, days) =
+            (has(&tables::ATTENDANCE, year), has(&tables::DAILY, year));
+        match (summary, days) {
+            (true, false) => next.remove(&file_name(tables::DAILY.name, Some(year)))?,
+            (false, true) => next.remove(&file_name(tables::ATTENDANCE.name, Some(year)))?,
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// The rows of a table that stand, by number; `None` for daily attendance and files without rows.
@@ -218,8 +264,10 @@ impl Open {
         for name in self.0.names()? {
             let Some((table, year)) = of_name(&name) else { continue };
             let Some(path) = self.0.file(&name) else { continue };
+            // Of later years only the enrolments count: who came after a class was not in it.
+            let is_open = table.name == tables::ENROLLMENTS.name;
             let is_near = year.zip(span).is_none_or(|(year, (first, last))| {
-                (first.saturating_sub(LOOK_BACK)..=last).contains(&year)
+                year >= first.saturating_sub(LOOK_BACK) && (is_open || year <= last)
             });
             if table.name == tables::DAILY.name {
                 // Days are summed for the years asked alone; nobody looks back at them.

@@ -46,7 +46,7 @@ pub(crate) struct ExtractArgs {
     #[arg(long, required_unless_present = "list")]
     out: Option<PathBuf>,
     /// The folder the records were loaded from, to put its own student ids in place of pseudonyms
-    #[arg(long, requires = "dir")]
+    #[arg(long, requires = "dir", conflicts_with = "data")]
     ids: Option<PathBuf>,
     /// List the extracts made so far instead
     #[arg(long, requires = "dir", conflicts_with_all = ["indicator", "out"])]
@@ -86,7 +86,7 @@ pub(crate) fn extract(args: &ExtractArgs) -> anyhow::Result<ExitCode> {
     let entry = Extracted {
         question: question.clone(),
         students: behind.len() as u64,
-        with_ids: own.is_some(),
+        with_ids: own.as_ref().is_some_and(|own| !own.is_empty()),
         sha256: Digest::of(file.as_bytes()),
     };
     journal::record(dir, &entry, now_ms())?;

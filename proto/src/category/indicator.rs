@@ -327,7 +327,7 @@ impl Indicator {
     #[must_use]
     pub const fn classes_back(self) -> i16 {
         match self {
-            Self::Graduation5 | Self::GraduationRate => 1,
+            Self::Graduation5 | Self::GraduationRate | Self::ElProgress => 1,
             _ => 0,
         }
     }
@@ -374,7 +374,9 @@ impl Indicator {
             | Self::Graduation5
             | Self::GraduationRate
             | Self::Dropout
-            | Self::AgCompletion => "graduation".to_owned(),
+            | Self::AgCompletion
+            | Self::CollegeGoing => "graduation".to_owned(),
+            Self::ElProgress => "elp".to_owned(),
             Self::Climate(_, respondent) => format!("climate_{respondent}"),
             Self::ClimateResponse => "climate_student".to_owned(),
             Self::Sel(_) | Self::SelResponse => "sel".to_owned(),

@@ -113,7 +113,7 @@ pub fn years_read(study: &Study) -> BTreeSet<i16> {
 
 /// The school years a table reads: those it measures and those before that its indicator looks at.
 fn table_years(table: &TableSpec) -> BTreeSet<i16> {
-    let back = table.indicator.years_back();
+    let back = table.years_back();
     table.years.iter().flat_map(|year| year - back..=*year).collect()
 }
 

@@ -35,6 +35,12 @@ impl Offer {
             Some(_) => scores.is_some_and(|ranges| ranges.contains_key(&grade)),
             None => table.indicator.counts(table.preset, grade),
         };
-        self.0.iter().copied().filter(|(_, grade)| counts(*grade)).collect()
+        let mut counted: BTreeSet<_> =
+            self.0.iter().copied().filter(|(_, grade)| counts(*grade)).collect();
+        if table.indicator.is_of_answers() {
+            // Answers may come without a grade: they have a place of their own at every level.
+            counted.extend(self.0.iter().map(|(level, _)| (*level, Grade::UG)));
+        }
+        counted.into_iter().collect()
     }
 }

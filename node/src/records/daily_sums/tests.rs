@@ -1,3 +1,5 @@
+//! The streaming pass against sums added by hand, and against damaged files.
+
 use std::collections::BTreeMap;
 
 use parquet::{arrow::ArrowWriter, file::properties::WriterProperties};

@@ -7,7 +7,7 @@ use flashlight_store::{files::read_limited, generations::Next};
 use serde::{Deserialize, Serialize};
 
 use super::LoadError;
-use crate::records::read::Input;
+use crate::records::inputs::Input;
 
 /// The file's name.
 const FILE: &str = "manifest.json";
@@ -25,6 +25,9 @@ pub struct Loaded {
     pub files: Vec<LoadedFile>,
     /// What it replaced or added.
     pub tables: Vec<LoadedTable>,
+    /// What it left out: too few rows of years it has no enrolments of, to replace what was there.
+    #[serde(default)]
+    pub strays: Vec<LoadedTable>,
 }
 
 /// A file that was loaded.
@@ -59,7 +62,12 @@ impl Loaded {
             sha256: input.sha256,
             rows: input.rows,
         };
-        Self { time_ms, files: inputs.iter().map(file).collect(), tables: Vec::new() }
+        Self { time_ms, files: inputs.iter().map(file).collect(), tables: Vec::new(), strays: Vec::new() }
+    }
+
+    pub(super) fn kept_old(&mut self, table: &str, school_year: i16, rows: u64) {
+        let school_year = Some(school_year);
+        self.strays.push(LoadedTable { table: table.to_owned(), school_year, rows });
     }
 
     pub(super) fn wrote(&mut self, table: &str, school_year: Option<i16>, rows: u64) {

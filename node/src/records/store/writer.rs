@@ -9,7 +9,11 @@ use arrow_schema::{DataType, Field, Schema};
 use parquet::{
     arrow::ArrowWriter,
     basic::{Compression, ZstdLevel},
-    file::{metadata::KeyValue, properties::WriterProperties},
+    file::{
+        metadata::KeyValue,
+        properties::WriterProperties,
+        reader::{FileReader as _, SerializedFileReader},
+    },
 };
 
 use super::{LoadError, file_name, manifest::Loaded};
@@ -20,7 +24,7 @@ use crate::records::{
     frame::{EXPORT, Frame, SOURCE_ROW},
     keys::Students,
     mapping::Mapping,
-    read::{Input, reopened},
+    inputs::{Input, reopened},
     report::Tally,
     tables::Table,
 };
@@ -41,6 +45,12 @@ fn properties(is_export: bool) -> WriterProperties {
         .set_max_row_group_row_count(Some(GROUP))
         .set_key_value_metadata(told)
         .build()
+}
+
+/// The rows of a file of the store; `None` when it cannot be read.
+pub(super) fn rows_of(path: &Path) -> Option<u64> {
+    let reader = SerializedFileReader::new(File::open(path).ok()?).ok()?;
+    u64::try_from(reader.metadata().file_metadata().num_rows()).ok()
 }
 
 /// One table of the district, on its way into the store.
