@@ -18,6 +18,9 @@ use crate::answers::{Agreement, Answer, survivors};
 use crate::inputs::Inputs;
 use crate::report::title;
 
+/// Characters of a line, beside the margin of twelve.
+const LINE_WIDTH: usize = 86;
+
 /// What hidden means, table by table.
 pub(crate) fn hidden(
     inputs: &Inputs,
@@ -42,10 +45,26 @@ pub(crate) fn hidden(
          {min_n}\n            is shown with a chance below 1 %:"
     );
     for (least, names) in thresholds {
-        let _ = write!(text, "\n            T = {least:.0}: {}", names.join(", "));
+        let _ = write!(text, "\n            {}", wrapped(&format!("T = {least:.0}:"), &names));
     }
     text.push('\n');
     Ok(text)
+}
+
+/// A heading and names, on as many lines of [`LINE_WIDTH`] as they need.
+fn wrapped(heading: &str, names: &[String]) -> String {
+    let (mut text, mut width) = (heading.to_owned(), heading.chars().count());
+    for (at, name) in names.iter().enumerate() {
+        let comma = if at + 1 == names.len() { "" } else { "," };
+        let more = name.chars().count() + comma.len() + 1;
+        if width + more > LINE_WIDTH {
+            text.push_str("\n             ");
+            width = 1;
+        }
+        let _ = write!(text, " {name}{comma}");
+        width += more;
+    }
+    text
 }
 
 /// What it cost, and how near it came.
@@ -130,10 +149,11 @@ pub(crate) fn books(home: &Path) -> anyhow::Result<Budget> {
 /// A district's line: what its books say of the school years.
 pub(crate) fn ledger_line(district: &str, budget: &Budget) -> String {
     let mut text = format!("  ledger    {district}:");
-    for year in &budget.years {
+    for (at, year) in budget.years.iter().enumerate() {
         let _ = write!(
             text,
-            " school year {}: rho {} charged of {}, {} left;",
+            "{} school year {}: rho {} charged of {}, {} left;",
+            if at == 0 { "" } else { "\n           " },
             year.school_year,
             short(&year.rho_spent),
             year.rho_most,
@@ -161,7 +181,7 @@ pub(crate) fn lost_line(district: &str, budget: &Budget) -> String {
     let Some(charge) = budget.charges.first() else {
         return format!("  lost      {district}: nothing left it, and nothing was charged\n");
     };
-    let rho: Vec<String> = charge.years.values().map(ToString::to_string).collect();
+    let rho: Vec<String> = charge.years.values().map(short).collect();
     let rho = rho.join(", ");
     if charge.may_have_left {
         return format!("  lost      {district}: charged rho {rho}; its vector may have left\n");

@@ -21,7 +21,7 @@ use flashlight_proto::study::Study;
 
 /// The made network: six districts, five school years, so that every class has its earlier ones.
 const ARGS: [&str; 9] =
-    ["make", "--districts", "6", "--students", "9000", "--years", "5", "--seed", "44"];
+    ["make", "--districts", "6", "--students", "3600", "--years", "5", "--seed", "44"];
 
 fn demo(args: &[&str], paths: &[(&str, &Path)]) -> String {
     let mut command = Command::new(env!("CARGO_BIN_EXE_flashlight-demo"));
