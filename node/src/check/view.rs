@@ -138,7 +138,7 @@ pub(super) fn next(report: &Report, unlocks: &[Unlock]) -> Vec<String> {
             format!("Look at {each} above; correct in the student system what is wrong there."),
         );
     }
-    next.push("Load or run: the files are accepted.".to_owned());
+    next.push("Go on with load or run: the files are accepted.".to_owned());
     next
 }
 

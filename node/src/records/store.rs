@@ -85,7 +85,7 @@ pub(crate) fn load(
     paths: &[PathBuf],
     dir: &Path,
     now_ms: u64,
-) -> Result<(Loaded, Report), LoadError> {
+) -> Result<(Loaded, Records, Report), LoadError> {
     let generations = Generations::open(&dir.join(FOLDER))?;
     let students = Students::under(&*secret::read_or_make(dir)?);
     let files = Files::of_paths(paths).map_err(RecordsError::from)?;
@@ -104,7 +104,8 @@ pub(crate) fn load(
     daily(&gathered, &next, &mut loaded)?;
     manifest::add(&next, &loaded)?;
     next.publish()?;
-    Ok((loaded, gathered.report))
+    let (records, report) = gathered.summed();
+    Ok((loaded, records, report))
 }
 
 /// The rows of a table that stand, by number; `None` for daily attendance and files without rows.
