@@ -14,9 +14,9 @@ use flashlight_proto::secagg::sparse_plan::SparsePlan;
 use flashlight_proto::{
     category::Indicator,
     dp::{BlockPlan, NoisePlan, SizeForecast, TableForecast, rounded_up},
-    layout::{Layout, Part, questions, years_read},
+    layout::{Layout, Part, questions, years_measured, years_read},
     schools::SchoolTable,
-    study::{CohortSizes, Study},
+    study::{CohortSizes, Study, TableSpec},
 };
 use serde_json::{Value, json};
 
@@ -119,8 +119,11 @@ impl Check {
                 n - m
             ));
         }
-        let years: Vec<_> = years_read(study).iter().map(ToString::to_string).collect();
-        lines.push(format!("reads      school years {}", years.join(", ")));
+        lines.push(format!("measures   school years {}", listed(&years_measured(study))));
+        lines.push(format!("reads      school years {}", listed(&years_read(study))));
+        for (index, table) in study.tables.iter().enumerate() {
+            lines.push(format!("table      {}", table_text(index, table)));
+        }
         for question in questions(study) {
             lines.push(format!("asks       {question}"));
         }
@@ -206,10 +209,10 @@ impl Check {
         lines.push(String::new());
         lines.push("forecast: noise sd of what is published, by students in the group".into());
         lines.push(
-            "(rates: percentage points, at most; means: points, at the centre of the bounds".into(),
+            "(rates and surveys: percentage points, at most; means: points, at the centre".into(),
         );
         lines.push(
-            "and a quarter of the half-range off; - too small to be shown; * noise-dominated)"
+            "of the bounds and a quarter of the half-range off; - too small to be shown; * noise-dominated)"
                 .into(),
         );
         lines.push(format!(
@@ -269,7 +272,9 @@ impl Check {
             "cohort": {"n": sizes.n, "m": sizes.m, "t": sizes.t, "c": sizes.c, "h": sizes.h},
             "words": self.layout.words(),
             "layout": self.layout.hash(),
+            "years_measured": years_measured(study),
             "years_read": years_read(study),
+            "tables": study.tables.iter().map(table_json).collect::<Vec<_>>(),
             "questions": questions,
             "public_inputs": {
                 "schools": {"file": study.schools.file, "sha256": study.schools.sha256},
@@ -328,16 +333,58 @@ impl Check {
     fn units(&self, one: &BlockPlan) -> f64 {
         let sums = one.block.part == Part::Sums;
         let table = self.study.tables.get(one.block.table).filter(|_| sums);
-        let test = table.and_then(|table| self.study.scores(table));
-        test.map_or(1.0, |(test, _)| f64::from(test.units_per_point))
+        table.map_or(1.0, |table| f64::from(self.study.units_per_point(table)))
     }
 }
 
-/// Districts with a school in a year the study reads.
+/// Districts with a school in a year the study measures.
 fn named_districts(study: &Study, schools: &SchoolTable) -> usize {
-    let years = years_read(study);
+    let years = years_measured(study);
     let read = schools.iter().filter(|school| years.contains(&school.school_year));
     read.map(|school| &school.district).collect::<BTreeSet<_>>().len()
+}
+
+fn listed(years: &BTreeSet<i16>) -> String {
+    years.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+/// School years a table measures, and those before that it looks at, too.
+fn years_of(table: &TableSpec) -> (BTreeSet<i16>, BTreeSet<i16>) {
+    let back = table.indicator.years_back();
+    let read = table.years.iter().flat_map(|year| year - back..=*year).collect();
+    (table.years.iter().copied().collect(), read)
+}
+
+/// `3 suspension, county; better: low; measures 2024`.
+fn table_text(index: usize, table: &TableSpec) -> String {
+    let preset = table.preset.map(|preset| format!(", {preset}")).unwrap_or_default();
+    let el_years = table.el_years.map(|years| format!(", {years} years")).unwrap_or_default();
+    let test = table.test.as_ref().map(|test| format!(" of {test}")).unwrap_or_default();
+    let (measured, read) = years_of(table);
+    let reads = if read == measured { String::new() } else { format!(", reads {}", listed(&read)) };
+    let adults = if table.indicator.is_of_adults() { "; of responses" } else { "" };
+    format!(
+        "{}{test}{preset}{el_years}; better: {}; measures {}{reads}{adults}",
+        table_name(index, table.indicator),
+        table.indicator.better().as_str(),
+        listed(&measured),
+    )
+}
+
+fn table_json(table: &TableSpec) -> Value {
+    let (measured, read) = years_of(table);
+    json!({
+        "indicator": table.indicator,
+        "test": table.test,
+        "preset": table.preset,
+        "el_years": table.el_years,
+        "better": table.indicator.better().as_str(),
+        "unit": if table.indicator.is_of_adults() { "response" } else { "student" },
+        "years_measured": measured,
+        "years_read": read,
+        "by": table.by,
+        "families": table.families,
+    })
 }
 
 fn table_name(table: usize, indicator: Indicator) -> String {

@@ -6,7 +6,10 @@
 //! each counted once; a year or a file that the study needs and the folder lacks is a refusal, never
 //! a zero. Integers only. Touches nothing.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
 
 use flashlight_proto::{
     category::Indicator,
@@ -19,7 +22,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     indicators::{self, Amount, Ask, Counted as One, Notes, Schools, Student, Term},
-    records::{Effect, Finding, Records, Report, Rule, Source},
+    records::{Effect, Finding, Records, RecordsError, Report, Rule, Source},
 };
 
 /// Why there is no contribution.
@@ -69,6 +72,26 @@ impl<'a> From<Option<&'a DistrictId>> for Whose<'a> {
     fn from(district: Option<&'a DistrictId>) -> Self {
         Self { district, accept_responses: false }
     }
+}
+
+/// The records a study is counted over: those of the folder `data`, or of what was loaded into the
+/// node whose folder is `dir`, as far as the study needs them.
+///
+/// # Errors
+/// [`RecordsError`] when files are refused, or nothing was loaded.
+pub(crate) fn records_for(
+    study: &Study,
+    data: Option<&Path>,
+    dir: &Path,
+) -> Result<Records, RecordsError> {
+    if let Some(data) = data {
+        return Ok(Records::read(data)?.0);
+    }
+    let years: BTreeSet<i16> =
+        study.tables.iter().flat_map(|table| table.years.iter().copied()).collect();
+    let years: Vec<i16> = years.into_iter().collect();
+    let names = indicators::tables_of(study.tables.iter().map(|table| table.indicator));
+    Records::loaded(dir, Some(&years), Some(&names))
 }
 
 /// This district's words for the study, and what was found while counting (`Report::study`).

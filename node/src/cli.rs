@@ -23,7 +23,7 @@ use flashlight_store::files::read_limited;
 use flashlight_store::pause::Pause;
 use zeroize::Zeroizing;
 
-use crate::aggregate::aggregate;
+use crate::aggregate::{Whose, aggregate, records_for};
 use crate::check;
 use crate::consent::Policy;
 use crate::enroll::{EnrollError, Membership, enroll};
@@ -106,9 +106,9 @@ enum Command {
         /// This node's folder
         #[arg(long)]
         dir: PathBuf,
-        /// The folder with enrollments.csv and the other tables
+        /// A folder of files to read instead of the loaded records
         #[arg(long)]
-        data: PathBuf,
+        data: Option<PathBuf>,
         /// For machines
         #[arg(long)]
         json: bool,
@@ -128,9 +128,9 @@ enum Command {
         /// This node's folder
         #[arg(long)]
         dir: PathBuf,
-        /// The folder with enrollments.csv and the other tables
+        /// A folder of files to read, afresh for every round, instead of the loaded records
         #[arg(long)]
-        data: PathBuf,
+        data: Option<PathBuf>,
         /// Stop at STEP:POINT and wait to be killed (debug builds)
         #[arg(long, hide = true)]
         pause_at: Option<String>,
@@ -239,7 +239,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
             })
         }
         Command::Preview { study, dir, data, json, html, small_only } => {
-            let (study, dir, data, html) = (&study, &dir, &data, html.as_deref());
+            let (study, dir, data, html) = (&study, &dir, data.as_deref(), html.as_deref());
             look(&Asked { study, dir, data, json, html, small_only })
         }
         Command::Load { paths, dir } => load::command(&paths, &dir),
@@ -313,7 +313,7 @@ fn look(asked: &Asked<'_>) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn serve(dir: &Path, data: PathBuf, pause_at: Option<String>) -> anyhow::Result<ExitCode> {
+fn serve(dir: &Path, data: Option<PathBuf>, pause_at: Option<String>) -> anyhow::Result<ExitCode> {
     let membership = Membership::open(dir)?;
     let mut journal = Journal::open(&dir.join("state"))?;
     membership.record(&mut journal, now_ms())?;
@@ -327,15 +327,23 @@ fn serve(dir: &Path, data: PathBuf, pause_at: Option<String>) -> anyhow::Result<
         ));
         note("hint: deploy/samples/policy.toml is one to start from; it is read for every study");
     }
-    if !data.is_dir() {
-        note(&format!("{} is not there; every study is refused until it is", data.display()));
+    match &data {
+        Some(data) if !data.is_dir() => {
+            note(&format!("{} is not there; every study is refused until it is", data.display()));
+        }
+        None if Records::loaded_years(dir).is_err() => {
+            note("nothing is loaded; every study is refused until it is");
+            note(&format!("hint: `flashlight-node load FOLDER --dir {}`", dir.display()));
+        }
+        _ => {}
     }
+    let home = dir.to_owned();
     let node = Arc::new(Node {
         identity: membership.into_identity(),
         district,
         hub_key,
         home: dir.to_owned(),
-        contribute: Box::new(move |question| contribute(&data, question)),
+        contribute: Box::new(move |question| contribute(data.as_deref(), &home, question)),
         journal: Mutex::new(journal),
         orders: Mutex::default(),
         pause: Pause::new(pause_at, dir.join("paused")),
@@ -368,18 +376,21 @@ fn serve(dir: &Path, data: PathBuf, pause_at: Option<String>) -> anyhow::Result<
     }
 }
 
-/// This district's words: the files are read afresh for every run. What is wrong with them is told here
+/// This district's words: files, or what is loaded, are read afresh for every run. What is wrong with them is told here
 /// and not to the hub: the sentences hold counts and row numbers.
-fn contribute(data: &Path, question: Question<'_>) -> Result<Words, Refusal> {
-    let Question { study, schools, layout, district, .. } = question;
+fn contribute(data: Option<&Path>, dir: &Path, question: Question<'_>) -> Result<Words, Refusal> {
+    let Question { study, schools, layout, district, accept_responses } = question;
     let keep = |code: &'static str, error: &dyn std::fmt::Display| {
         note(&format!("the files cannot answer study {}: {error} ({code})", study.hash()));
-        let folder = data.display();
-        note(&format!("hint: `flashlight-node check {folder}` lists everything that is wrong"));
+        if let Some(data) = data {
+            let folder = data.display();
+            note(&format!("hint: `flashlight-node check {folder}` lists everything that is wrong"));
+        }
         Refusal::new(code, "this district's files cannot answer the study; its own log says why")
     };
-    let (records, _) = Records::read(data).map_err(|error| keep(error.code(), &error))?;
-    let (words, _) = aggregate(&records, study, schools, layout, district)
+    let records = records_for(study, data, dir).map_err(|error| keep(error.code(), &error))?;
+    let whose = Whose { district: Some(district), accept_responses };
+    let (words, _) = aggregate(&records, study, schools, layout, whose)
         .map_err(|error| keep(error.code(), &error))?;
     Ok(words)
 }

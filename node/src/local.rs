@@ -12,7 +12,6 @@ mod query;
 mod sbac;
 
 use flashlight_proto::{
-    identity::DistrictId,
     layout::{Block, CellKey, Encoding, Layout},
     schools::SchoolTable,
     study::Study,
@@ -25,7 +24,7 @@ pub use self::{
 };
 pub use crate::indicators::{catalogue, title_of, words_of};
 use crate::{
-    aggregate::{AggregateError, count},
+    aggregate::{AggregateError, Whose, count},
     records::{Records, Report},
 };
 
@@ -39,24 +38,26 @@ pub struct LocalCell {
     /// Students the value is over (for counts: the count).
     pub n: u64,
     /// Exact: Σ in grid units (for distance from standard of the distances), students in the
-    /// numerator, or the count.
+    /// numerator, favourable items, or the count.
     pub total: i64,
+    /// What the total is a share of: answered items for a share of items, else `n`.
+    pub den: u64,
     /// A share from 0 to 1, a mean in score points, or the count; `None` over no students.
     pub value: Option<f64>,
 }
 
-/// The district's exact value and n in every cell.
+/// The district's exact value and n in every cell. `whose`: as for [`crate::aggregate::aggregate`].
 ///
 /// # Errors
 /// [`AggregateError::Refused`] as for [`crate::aggregate::aggregate`].
-pub fn exact_cells(
+pub fn exact_cells<'a>(
     records: &Records,
     study: &Study,
     schools: &SchoolTable,
     layout: &Layout,
-    district: &DistrictId,
+    whose: impl Into<Whose<'a>>,
 ) -> Result<Vec<LocalCell>, AggregateError> {
-    let counted = count(records, study, schools, layout, Some(district));
+    let counted = count(records, study, schools, layout, whose);
     let report = Report { files: Vec::new(), study: counted.findings };
     if report.is_refused() {
         return Err(AggregateError::Refused(Box::new(report)));
@@ -82,7 +83,8 @@ pub fn cells_of(study: &Study, layout: &Layout, words: &[i64]) -> Vec<LocalCell>
 fn cell(index: usize, block: &Block, key: &CellKey, words: &[i64], grid: u32) -> LocalCell {
     if let (Encoding::Items, [part, rest, n]) = (block.encoding, words) {
         let value = (part + rest > 0).then(|| real(*part) / real(part + rest));
-        return LocalCell { block: index, key: *key, n: n.unsigned_abs(), total: *part, value };
+        let (n, den) = (n.unsigned_abs(), (part + rest).unsigned_abs());
+        return LocalCell { block: index, key: *key, n, total: *part, den, value };
     }
     let (total, n) = match (block.encoding, words) {
         (Encoding::Rate, [part, rest]) => (*part, part + rest),
@@ -95,7 +97,8 @@ fn cell(index: usize, block: &Block, key: &CellKey, words: &[i64], grid: u32) ->
         Encoding::Rate | Encoding::Items => (n > 0).then(|| real(total) / real(n)),
         Encoding::Mean { .. } => (n > 0).then(|| real(total) / real(n) / f64::from(grid)),
     };
-    LocalCell { block: index, key: *key, n: n.unsigned_abs(), total, value }
+    let n = n.unsigned_abs();
+    LocalCell { block: index, key: *key, n, total, den: n, value }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "one district's sums stay below 2^53")]

@@ -32,7 +32,7 @@ use flashlight_proto::study::Study;
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
-use crate::aggregate::{AggregateError, count as count_words};
+use crate::aggregate::{AggregateError, Whose, count as count_words};
 use crate::records::{Effect, Records, Report};
 
 pub(crate) use command::{Asked, command};
@@ -58,6 +58,8 @@ pub struct Given<'a> {
     pub district: &'a DistrictId,
     /// The district's own least cell size, students, if it has a policy.
     pub min_cell: Option<u32>,
+    /// `[allow] anonymous_surveys` of its policy.
+    pub accept_responses: bool,
     /// In `dp`: the noise among the least number of districts; `None`: there is no plan, and a
     /// round would be refused. In `exact`: `None`.
     pub plan: Option<&'a NoisePlan>,
@@ -113,8 +115,9 @@ pub fn preview<R: CryptoRng>(
     last: Option<&LastPreview>,
     rng: &mut R,
 ) -> Result<(Preview, LastPreview), PreviewError> {
-    let Given { study, schools, layout, district, .. } = given;
-    let counted = count_words(records, study, schools, layout, Some(district));
+    let Given { study, schools, layout, district, accept_responses, .. } = given;
+    let whose = Whose { district: Some(district), accept_responses };
+    let counted = count_words(records, study, schools, layout, whose);
     let report = Report { files: Vec::new(), study: counted.findings };
     if report.is_refused() {
         return Err(PreviewError::Aggregate(AggregateError::Refused(Box::new(report))));

@@ -72,15 +72,15 @@ use std::{collections::BTreeSet, path::Path};
 
 pub(crate) use self::own_ids::own_ids;
 pub use self::store::LoadError;
-pub(crate) use self::store::{Loaded, load};
+pub(crate) use self::store::load;
 pub(crate) use self::{
     ids::ids_at,
     model::{
         Action, Answer, Attendance, College, CourseSubject, ElStatus, Elas, Enrollment, FAMILIES,
-        Graduation, Key, Mark, Outcome, Pupil, Sanction, SchoolNumber, Score, Status,
+        Graduation, Mark, Outcome, Pupil, Sanction, SchoolNumber, Score, Status,
     },
     report::{Fault, MOST_PERCENT_ORPHANS, ROWS_KEPT, ROWS_SHOWN, Tally},
-    value::{Day, Decimal, OnGrid},
+    value::Day,
 };
 use self::{
     keys::Students,
@@ -91,6 +91,11 @@ pub use self::{
     read::FilesError,
     report::{Effect, FileReport, Finding, Report, Rule},
     values::ColumnCounts,
+};
+#[cfg(test)]
+pub(crate) use self::{
+    model::{Key, OTHER_MARK},
+    value::Decimal,
 };
 
 /// Why a folder gave no records.

@@ -62,6 +62,46 @@ fn a_dp_study_shows_its_cost_its_blocks_and_what_would_be_hidden() {
 }
 
 #[test]
+fn every_table_shows_its_preset_its_direction_and_the_years_it_measures_and_reads() {
+    let (dir, path) = study("rho = 0.1", 400);
+    let schools = std::fs::read_to_string(dir.path().join("schools.csv")).unwrap();
+    let more = schools.clone() + "A3,2024,High A,A,HS,09,12,900\n";
+    std::fs::write(dir.path().join("schools.csv"), &more).unwrap();
+    let text = std::fs::read_to_string(&path).unwrap();
+    let [old, new] = [&schools, &more].map(|csv| Digest::of(csv.as_bytes()).to_string());
+    let text = text.replace(&old, &new)
+        + "[[table]]\nindicator = \"suspension\"\npreset = \"county\"\n\
+           [[table]]\nindicator = \"graduation_5yr\"\n\
+           [[table]]\nindicator = \"el_redesignation\"\nel_years = 6\n\
+           [[table]]\nindicator = \"climate_safety_staff\"\n";
+    std::fs::write(&path, text).unwrap();
+    let check = Check::new(&path, None).unwrap();
+    let text = check.text().join("\n");
+    for wanted in [
+        "measures   school years 2024\n",
+        "reads      school years 2020, 2021, 2022, 2023, 2024\n",
+        "table      1 students; better: none; measures 2024\n",
+        "table      2 math_mean of T; better: high; measures 2024\n",
+        "table      3 suspension, county; better: low; measures 2024\n",
+        "table      4 graduation_5yr; better: high; measures 2024, reads 2020, 2021, 2022, 2023, 2024\n",
+        "table      5 el_redesignation, as_el, 6 years; better: high; measures 2024\n",
+        "table      6 climate_safety_staff, respondent; better: high; measures 2024; of responses\n",
+        "asks       graduation_5yr in 2023 as of 2024-06-30\n",
+        "charges    school year 2020: rho ",
+    ] {
+        assert!(text.contains(wanted), "{wanted} is missing:\n{text}");
+    }
+    let json = check.json();
+    assert_eq!(json["tables"][3]["years_read"], serde_json::json!([2020, 2021, 2022, 2023, 2024]));
+    assert_eq!(json["tables"][3]["years_measured"], serde_json::json!([2024]));
+    assert_eq!(json["tables"][2]["preset"], "county");
+    assert_eq!(json["tables"][2]["better"], "low");
+    assert_eq!(json["tables"][5]["unit"], "response");
+    let sums = json["privacy"]["blocks"].as_array().unwrap().last().unwrap();
+    assert_eq!((&sums["part"], &sums["units_per_point"]), (&"sums".into(), &10_000.0.into()));
+}
+
+#[test]
 fn a_study_of_more_than_254_districts_shows_its_graph() {
     let (_dir, path) = study("mode = \"exact\"", 400);
     let text = Check::new(&path, Some(300)).unwrap().text().join("\n");

@@ -31,8 +31,10 @@ const ALPHA: f64 = 1e-6;
 pub(crate) struct Answer {
     /// Students.
     pub(crate) n: u64,
-    /// Σ in grid units, students in the numerator, or the count.
+    /// Σ in grid units, students in the numerator, favourable items, or the count.
     pub(crate) total: i64,
+    /// Answered items of a share of items; else `n`.
+    pub(crate) den: u64,
     /// Students, a share from 0 to 1, or points; `None` over no students.
     pub(crate) value: Option<f64>,
 }
@@ -125,30 +127,29 @@ pub(crate) fn pooled(inputs: &Inputs, survivors: &[String]) -> anyhow::Result<Ve
     let Inputs { study, schools, layout, .. } = inputs;
     let sums = if let Some(star) = &inputs.star {
         let ids: Vec<&str> = survivors.iter().map(String::as_str).collect();
-        star.pooled(&ids).iter().map(|cell| (cell.n, cell.total)).collect()
+        star.pooled(&ids).iter().map(|cell| (cell.n, cell.total, cell.n)).collect()
     } else {
-        let mut sums: Vec<(u64, i64)> = Vec::new();
+        let mut sums: Vec<(u64, i64, u64)> = Vec::new();
         for district in inputs.districts.iter().filter(|one| survivors.contains(&one.id)) {
             let (records, _) = Records::read(&district.folder)?;
             let cells = exact_cells(&records, study, schools, layout, &district.id.parse()?)?;
-            sums.resize(cells.len(), (0, 0));
+            sums.resize(cells.len(), (0, 0, 0));
             for (sum, cell) in sums.iter_mut().zip(&cells) {
-                *sum = (sum.0 + cell.n, sum.1 + cell.total);
+                *sum = (sum.0 + cell.n, sum.1 + cell.total, sum.2 + cell.den);
             }
         }
         sums
     };
-    let answers = places(layout).zip(sums).map(|((block, _), (n, total))| {
+    let answers = places(layout).zip(sums).map(|((block, _), (n, total, den))| {
         let block = &layout.blocks()[block];
-        let units =
-            study.scores(&study.tables[block.table]).map_or(1, |(test, _)| test.units_per_point);
+        let units = study.units_per_point(&study.tables[block.table]);
         let value = match block.encoding {
             Encoding::Count => Some(real(total)),
             _ if n == 0 => None,
-            Encoding::Rate => Some(real(total) / wide(n)),
+            Encoding::Rate | Encoding::Items => Some(real(total) / wide(den)),
             Encoding::Mean { .. } => Some(real(total) / wide(n) / f64::from(units)),
         };
-        Answer { n, total, value }
+        Answer { n, total, den, value }
     });
     Ok(answers.collect())
 }
@@ -169,7 +170,7 @@ pub(crate) fn check_exact(
 ) -> anyhow::Result<(usize, usize)> {
     let (mut equal, mut hidden) = (0, 0);
     for (cell, answer) in verified.release.cells().iter().zip(answers) {
-        let Answer { n, total, .. } = *answer;
+        let Answer { n, total, den, .. } = *answer;
         let same = match cell.outcome {
             Outcome::Suppressed => {
                 hidden += 1;
@@ -177,6 +178,9 @@ pub(crate) fn check_exact(
             }
             Outcome::Count { n: got } => got == n,
             Outcome::Rate { num, n: got } => got == n && i64::try_from(num).ok() == Some(total),
+            Outcome::Items { num, den: answered, n: got } => {
+                (got, answered) == (n, den) && i64::try_from(num).ok() == Some(total)
+            }
             Outcome::Mean { sum, n: got, .. } => got == n && sum == total,
             Outcome::Noisy(_) => false,
         };

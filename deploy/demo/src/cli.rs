@@ -22,6 +22,12 @@ use crate::network::{Network, role, wait_for, wait_for_line};
 use crate::report::{self, View};
 use crate::{answers, make, summary};
 
+/// The made-up network that runs after the STAR data: enough students for a benchmark that says something.
+const MADE_DISTRICTS: u32 = 12;
+const MADE_STUDENTS: u32 = 12_000;
+const MADE_YEARS: u16 = 1;
+const MADE_SEED: u64 = 2024;
+
 /// Nodes enrolled at a time.
 const WORKERS: usize = 4;
 
@@ -82,6 +88,9 @@ struct Cli {
     /// Privacy loss (zCDP) of the STAR study in dp mode [default: 0.1]; more is sharper
     #[arg(long, conflicts_with = "data")]
     rho: Option<f64>,
+    /// Run the STAR data alone, without the made-up network after it
+    #[arg(long, conflicts_with = "data")]
+    star_only: bool,
     /// Where everything is written; emptied first if an earlier demo wrote it
     #[arg(long, default_value = "flashlight-demo")]
     out: PathBuf,
@@ -133,14 +142,30 @@ impl Teller {
 fn demo(cli: &Cli) -> anyhow::Result<()> {
     let teller = Teller(Instant::now());
     let out = prepare_out(&cli.out)?;
-    let inputs = inputs(cli, &out)?;
+    one_network(cli, inputs(cli, &out)?, &out, &teller)?;
+    if cli.data.is_some() || cli.star_only {
+        return Ok(());
+    }
+    writeln!(io::stdout(), "\n{}\n", "-".repeat(100)).context("cannot write to stdout")?;
+    let folder = out.join("made");
+    let size = (MADE_DISTRICTS, MADE_STUDENTS, MADE_YEARS, MADE_SEED);
+    let made = make::small(&folder, size)?;
+    teller.say(&format!("made a second network: {made}"))?;
+    let mode = cli.mode.map_or(Mode::Dp, Mode::from);
+    let inputs = Inputs::made(&folder, mode)?;
+    one_network(cli, inputs, &folder.join("run"), &teller)
+}
+
+/// Runs a whole network over `inputs`, every party under `out`.
+fn one_network(cli: &Cli, inputs: Inputs, out: &Path, teller: &Teller) -> anyhow::Result<()> {
+    fs::create_dir_all(out).with_context(|| format!("cannot make {}", out.display()))?;
     let lost = choose_lost(cli, &inputs)?;
     let shown = choose_shown(cli, &inputs, &lost)?;
     let title = &inputs.study.title;
     teller.say(&format!("{title}: {} districts", inputs.districts.len()))?;
 
     let executable = std::env::current_exe().context("cannot find the demo's own binary")?;
-    let mut network = Network::new(executable, &out)?;
+    let mut network = Network::new(executable, out)?;
     network.init_hub()?;
     network.start_hub(0, None)?;
     teller
@@ -153,13 +178,13 @@ fn demo(cli: &Cli) -> anyhow::Result<()> {
         let pause = lost.contains(&district.id).then_some(LOSE_AT);
         network.start_node(&district.id, &district.folder, pause)?;
     }
-    let release = run(&mut network, &inputs, &lost, &teller)?;
+    let release = run(&mut network, &inputs, &lost, teller)?;
     let verified = verify(&release)?;
     if inputs.study.mode == Mode::Dp {
         wait_for_line(&network.log(&shown.id), HEARD, HEAR_WAIT)?;
     }
     network.stop_nodes()?;
-    show(&network, &inputs, &verified, Whose { shown, lost: &lost }, &teller)?;
+    show(&network, &inputs, &verified, Whose { shown, lost: &lost }, teller)?;
     let mut stdout = io::stdout();
     writeln!(stdout, "\n  release   {}", from_here(&release).display())?;
     writeln!(stdout, "  verify    see VERIFY.txt there: sha256sum and openssl are enough")?;
@@ -218,7 +243,9 @@ fn choose_shown<'a>(
     lost: &[String],
 ) -> anyhow::Result<&'a District> {
     let candidates = || inputs.districts.iter().filter(|district| !lost.contains(&district.id));
-    match &cli.district {
+    // --district names one of the data given, or of the STAR data.
+    let is_made = cli.data.is_none() && inputs.star.is_none();
+    match cli.district.as_ref().filter(|_| !is_made) {
         Some(id) => candidates()
             .find(|district| district.id == *id)
             .with_context(|| format!("--district {id} is not one of the districts that stay")),

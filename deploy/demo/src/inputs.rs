@@ -68,6 +68,18 @@ impl Inputs {
         Ok(inputs)
     }
 
+    /// A network that `make` wrote into `folder`, its study in `mode`.
+    pub(crate) fn made(folder: &Path, mode: Mode) -> anyhow::Result<Self> {
+        let study = folder.join("study.toml");
+        if mode == Mode::Exact {
+            let text = fs::read_to_string(&study)?;
+            let lines = text.lines().filter(|line| !line.starts_with("rho "));
+            let lines = lines.map(|line| line.replace("mode = \"dp\"", "mode = \"exact\""));
+            fs::write(&study, lines.collect::<Vec<_>>().join("\n") + "\n")?;
+        }
+        Self::of_folder(&folder.join("districts"), &study, Some(mode))
+    }
+
     fn new(
         folders: Vec<(String, PathBuf)>,
         study_path: PathBuf,

@@ -85,6 +85,26 @@ pub(crate) fn main(args: &[OsString]) -> ExitCode {
     }
 }
 
+/// Makes a network of (districts, students, years) with a seed in `out`. Returns what it has, for people.
+pub(crate) fn small(
+    out: &Path,
+    (districts, students, years, seed): (u32, u32, u16, u64),
+) -> anyhow::Result<String> {
+    let out = out.to_owned();
+    let said = make(&Args {
+        districts,
+        students,
+        years,
+        seed,
+        out,
+        daily: false,
+        mess: false,
+        brief: true,
+    })?;
+    let first = said.lines().next().unwrap_or_default();
+    Ok(first.trim_start_matches("made ").to_owned())
+}
+
 /// Makes the network. Returns what to say.
 fn make(args: &Args) -> anyhow::Result<String> {
     args.check()?;
@@ -100,7 +120,7 @@ fn make(args: &Args) -> anyhow::Result<String> {
         "the school table would have {} bytes, a study allows {most}: fewer --years or --districts",
         table.len()
     );
-    fs::write(out.staging.join("study.toml"), public::study(&network, &table, years))?;
+    fs::write(out.staging.join("study.toml"), public::study(&network, &table, years, args.brief))?;
     fs::write(out.staging.join("schools.csv"), table)?;
     out.publish()?;
     let rows: u64 = made.iter().map(|made| made.rows).sum();

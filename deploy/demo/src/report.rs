@@ -7,8 +7,8 @@
 use std::fmt::Write as _;
 
 use flashlight_node::local::LocalCell;
-use flashlight_proto::category::{Indicator, Subject};
-use flashlight_proto::release::{Cell, Noisy, Outcome};
+use flashlight_proto::category::{Band, Construct, Indicator, Preset, Subject};
+use flashlight_proto::release::{Cell, Noisy};
 
 use crate::answers::Answer;
 
@@ -51,6 +51,7 @@ struct Row {
 #[derive(PartialEq, Eq)]
 struct Column {
     indicator: Indicator,
+    preset: Option<Preset>,
     test: Option<String>,
 }
 
@@ -95,16 +96,20 @@ pub(crate) fn table(view: &View<'_>) -> String {
     let mut placed = Vec::new();
     for (at, (cell, own)) in view.cells.iter().zip(view.own).enumerate() {
         let row = Row { year: cell.year, label: label(cell) };
-        let column =
-            Column { indicator: cell.indicator, test: cell.test.as_ref().map(ToString::to_string) };
+        let test = cell.test.as_ref().map(ToString::to_string);
+        let column = Column { indicator: cell.indicator, preset: cell.preset, test };
         let (row, column) = (place(&mut rows, row), place(&mut columns, column));
         let exact = view.exact.and_then(|answers| answers.get(at));
         placed.push(Placed { row, column, cell, exact, own });
     }
+    let more = columns.len().saturating_sub(COLUMNS_MAX);
     columns.truncate(COLUMNS_MAX);
     let tables = abreast(&columns, view.exact.is_some());
-    let tables: Vec<String> =
+    let mut tables: Vec<String> =
         tables.into_iter().map(|range| part(view, &rows, &columns, &placed, range)).collect();
+    if more > 0 {
+        tables.push(format!("  … {more} more columns in tables.csv\n"));
+    }
     tables.join("\n")
 }
 
@@ -213,7 +218,59 @@ pub(crate) fn title(indicator: Indicator) -> String {
         Indicator::Mean(of) => format!("{} mean", subject(of)),
         Indicator::Dfs(of) => format!("{} from std", subject(of)),
         Indicator::Met(of) => format!("{} met", subject(of)),
-        Indicator::ChronicAbsenteeism => "chronic absence".to_owned(),
+        Indicator::Participation(of) => format!("{} tested", subject(of)),
+        Indicator::Climate(of, respondent) => format!("{respondent} {of}"),
+        other => named(other).to_owned(),
+    }
+}
+
+/// The titles that are the same whatever the subject.
+fn named(indicator: Indicator) -> &'static str {
+    match indicator {
+        Indicator::ChronicAbsenteeism => "chronic absence",
+        Indicator::Attendance(Band::Severe) => "severely absent",
+        Indicator::Attendance(Band::Moderate) => "moderately absent",
+        Indicator::Attendance(Band::AtRisk) => "absence at risk",
+        Indicator::Attendance(Band::Satisfactory) => "good attendance",
+        Indicator::Suspension => "suspended",
+        Indicator::Expulsion => "expelled",
+        Indicator::Graduation4 => "graduated in 4",
+        Indicator::Graduation5 => "graduated in 5",
+        Indicator::GraduationRate => "graduation rate",
+        Indicator::Dropout => "dropped out",
+        Indicator::HsReadiness => "ready for grade 9",
+        Indicator::ElRedesignation => "redesignated",
+        Indicator::ElProgress => "EL progress",
+        Indicator::AgCompletion => "met A-G",
+        Indicator::Grade9OnTrack => "grade 9 on track",
+        Indicator::CollegeGoing => "went to college",
+        Indicator::Sel(Construct::GrowthMindset) => "growth mindset",
+        Indicator::Sel(Construct::SelfEfficacy) => "self-efficacy",
+        Indicator::Sel(Construct::SelfManagement) => "self-management",
+        Indicator::Sel(Construct::SocialAwareness) => "social awareness",
+        Indicator::ClimateResponse => "climate answered",
+        Indicator::SelResponse => "SEL answered",
+        other => other.as_str(),
+    }
+}
+
+/// What a value is in.
+#[derive(Clone, Copy, PartialEq)]
+enum Unit {
+    Students,
+    /// A share, shown in percent.
+    Share,
+    /// Points either side of a cut.
+    Distance,
+    Points,
+}
+
+const fn unit(indicator: Indicator) -> Unit {
+    match indicator {
+        Indicator::Students => Unit::Students,
+        Indicator::Mean(_) => Unit::Points,
+        Indicator::Dfs(_) => Unit::Distance,
+        _ => Unit::Share,
     }
 }
 
@@ -250,13 +307,11 @@ fn private(cell: &Cell) -> String {
         return format!("{:>13}   ", network(cell));
     };
     let reach = (high - value).max(value - low);
-    let (value, reach, unit) = match cell.indicator {
-        Indicator::Students => (format!("{value:.0}"), format!("{reach:.0}"), "  "),
-        Indicator::Met(_) | Indicator::ChronicAbsenteeism => {
-            (format!("{:.1}", 100.0 * value), format!("{:.1}", 100.0 * reach), " %")
-        }
-        Indicator::Dfs(_) => (format!("{value:+.1}"), format!("{reach:.1}"), "  "),
-        Indicator::Mean(_) => (format!("{value:.1}"), format!("{reach:.1}"), "  "),
+    let (value, reach, unit) = match unit(cell.indicator) {
+        Unit::Students => (format!("{value:.0}"), format!("{reach:.0}"), "  "),
+        Unit::Share => (format!("{:.1}", 100.0 * value), format!("{:.1}", 100.0 * reach), " %"),
+        Unit::Distance => (format!("{value:+.1}"), format!("{reach:.1}"), "  "),
+        Unit::Points => (format!("{value:.1}"), format!("{reach:.1}"), "  "),
     };
     let mark = if noise_dominated { "~" } else { " " };
     format!("{value:>6} ± {reach:>4}{unit}{mark}")
@@ -271,13 +326,11 @@ fn ours(cell: &Cell, own: &LocalCell, min_n: u32) -> String {
 }
 
 fn shown(cell: &Cell, value: f64) -> String {
-    match (cell.outcome, cell.indicator) {
-        (Outcome::Count { .. }, _) | (_, Indicator::Students) => format!("{value:.0}"),
-        (_, Indicator::Met(_) | Indicator::ChronicAbsenteeism) => {
-            format!("{:.1} %", 100.0 * value)
-        }
-        (_, Indicator::Dfs(_)) => format!("{value:+.1}"),
-        _ => format!("{value:.1}"),
+    match unit(cell.indicator) {
+        Unit::Students => format!("{value:.0}"),
+        Unit::Share => format!("{:.1} %", 100.0 * value),
+        Unit::Distance => format!("{value:+.1}"),
+        Unit::Points => format!("{value:.1}"),
     }
 }
 

@@ -134,7 +134,10 @@ pub(crate) fn ledger_line(district: &str, budget: &Budget) -> String {
         let _ = write!(
             text,
             " school year {}: rho {} charged of {}, {} left;",
-            year.school_year, year.rho_spent, year.rho_most, year.rho_left
+            year.school_year,
+            short(&year.rho_spent),
+            year.rho_most,
+            short(&year.rho_left)
         );
     }
     for charge in &budget.charges {
@@ -142,6 +145,15 @@ pub(crate) fn ledger_line(district: &str, budget: &Budget) -> String {
     }
     text.push('\n');
     text
+}
+
+/// A privacy loss as people read it: four digits after the point at most.
+fn short(rho: &impl ToString) -> String {
+    let text = rho.to_string();
+    match text.split_once('.') {
+        Some((whole, part)) if part.len() > 4 => format!("{whole}.{}…", &part[..4]),
+        _ => text,
+    }
 }
 
 /// A lost district's line: whether it was charged.

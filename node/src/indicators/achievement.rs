@@ -198,15 +198,15 @@ fn is_continuous<'a>(
     spans.sort_unstable();
     let mut reach = census.plus_days(-1);
     let mut is_there = false;
+    let open_end = test.max(census);
     for (entry, exit) in spans {
-        let end = exit.unwrap_or(test.max(census));
-        if entry.is_none_or(|entry| entry <= census) {
-            reach = reach.max(end);
-        } else if reach >= census && entry <= Some(reach.plus_days(GAP_MOST + 1)) {
-            reach = reach.max(end);
-        } else {
+        let end = exit.unwrap_or(open_end);
+        let from_census = entry.is_none_or(|entry| entry <= census);
+        let bridged = reach >= census && entry <= Some(reach.plus_days(GAP_MOST + 1));
+        if !from_census && !bridged {
             continue;
         }
+        reach = reach.max(end);
         is_there |= entry.is_none_or(|entry| entry <= test) && end >= test;
     }
     reach >= census && is_there

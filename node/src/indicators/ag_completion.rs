@@ -2,7 +2,7 @@
 
 use super::{
     Amount, Definition, Notes,
-    cohort::{has_diploma_by, member},
+    cohort::{has_diploma_by, of_class},
     graduation::FOUR_YEARS,
     notes::Gap,
     student::{Counted, Student},
@@ -30,7 +30,7 @@ pub(super) const DEFINITION: Definition = Definition {
 
 pub(super) fn one(student: &Student<'_>, notes: &mut Notes) -> Option<Counted> {
     let year = student.term.year;
-    let member = member(student, year, year - 3, notes)?;
+    let member = of_class(student, notes)?;
     if !has_diploma_by(member.row, year) {
         return None;
     }

@@ -48,6 +48,21 @@ pub(super) fn member<'a>(
     Some(Member { row, place })
 }
 
+/// As [`member`] of the four-year class of the term's year. Who first enrolled in the district after
+/// it came in year five: not of this class.
+pub(super) fn of_class<'a>(student: &Student<'a>, notes: &mut Notes) -> Option<Member<'a>> {
+    let year = student.term.year;
+    if came_after(student, year) {
+        return None;
+    }
+    member(student, year, year - 3, notes)
+}
+
+/// Whether the earliest enrolment in the district is after this year.
+pub(super) fn came_after(student: &Student<'_>, year: i16) -> bool {
+    student.pupil.enrollments.first().is_some_and(|row| row.year > year)
+}
+
 /// Whether a diploma was earned by 31 August of `year`; one without a date counts.
 pub(super) fn has_diploma_by(row: &Graduation, year: i16) -> bool {
     row.outcome == Outcome::Diploma && row.exit.is_none_or(|exit| exit <= Day::summer_ends(year))
@@ -65,10 +80,10 @@ fn groups(rows: &[Enrollment]) -> Groups {
     let mut groups: [u8; FAMILIES] = unknown();
     for family in Family::ALL {
         let at = family.index();
-        let supplied = rows.iter().filter(|row| row.groups[at].is_some());
+        let mut supplied = rows.iter().filter(|row| row.groups[at].is_some());
         let last = supplied.clone().max_by_key(|row| (row.year, row.entry));
         let is_ever = !matches!(family, Family::Sex | Family::RaceEthnicity);
-        let ever = supplied.filter(|row| is_ever && row.groups[at] == Some(0)).next();
+        let ever = supplied.find(|row| is_ever && row.groups[at] == Some(0));
         if let Some(group) = ever.or(last).and_then(|row| row.groups[at]) {
             groups[at] = group;
         }

@@ -4,7 +4,7 @@ use flashlight_proto::category::Preset;
 
 use super::{
     Amount, Ask, Definition, Notes,
-    cohort::member,
+    cohort::of_class,
     graduation::FOUR_YEARS,
     student::{Counted, Student},
 };
@@ -33,8 +33,7 @@ pub(super) const DEFINITION: Definition = Definition {
 };
 
 pub(super) fn one(student: &Student<'_>, ask: &Ask<'_>, notes: &mut Notes) -> Option<Counted> {
-    let year = student.term.year;
-    let member = member(student, year, year - 3, notes)?;
+    let member = of_class(student, notes)?;
     let is_completer = matches!(
         member.row.outcome,
         Outcome::Diploma | Outcome::Certificate | Outcome::Equivalency

@@ -2,7 +2,7 @@
 
 use super::{
     Amount, Definition, Notes,
-    cohort::member,
+    cohort::of_class,
     graduation::FOUR_YEARS,
     student::{Counted, Student},
 };
@@ -17,7 +17,6 @@ pub(super) const DEFINITION: Definition = Definition {
 };
 
 pub(super) fn one(student: &Student<'_>, notes: &mut Notes) -> Option<Counted> {
-    let year = student.term.year;
-    let member = member(student, year, year - 3, notes)?;
+    let member = of_class(student, notes)?;
     Some(member.place.counts(Amount::Part(member.row.outcome == Outcome::Dropout)))
 }

@@ -4,7 +4,7 @@ use crate::records::{Day, ElStatus, Elas};
 
 /// The status that holds on `day`: of the rows begun by then and not ended before, the latest.
 pub(super) fn on(history: &[ElStatus], day: Day) -> Option<&ElStatus> {
-    history.iter().filter(|row| row.start <= day && row.end.is_none_or(|end| end >= day)).last()
+    history.iter().rfind(|row| row.start <= day && row.end.is_none_or(|end| end >= day))
 }
 
 /// Whether the student is an English learner on `day`.

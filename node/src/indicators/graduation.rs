@@ -2,7 +2,7 @@
 
 use super::{
     Amount, Definition, Notes,
-    cohort::{has_diploma_by, member},
+    cohort::{came_after, has_diploma_by, member, of_class},
     definition::{EVER_IN_COHORT, ONE_OF_TWO},
     student::{Counted, Student},
 };
@@ -16,7 +16,8 @@ pub(super) const FOUR_YEARS: Definition = Definition {
     denominator: "members of the cohort of the year: rows of `graduation` with that cohort_year and \
                   an outcome other than `removed`",
     exclusions: "students removed from the cohort (transfer, emigration, death); students whose \
-                 school is not the district's and not told by an enrolment",
+                 first enrolment in the district is in a later year: they came in year five; \
+                 students whose school is not the district's and not told by an enrolment",
     presets: &[],
     school_rule: "the cohort's school: graduation.school_id, else that of the latest enrolment of the \
                   four years; grade 12",
@@ -42,7 +43,7 @@ pub(super) const FIVE_YEARS: Definition = Definition {
 
 pub(super) fn four_years(student: &Student<'_>, notes: &mut Notes) -> Option<Counted> {
     let year = student.term.year;
-    let member = member(student, year, year - 3, notes)?;
+    let member = of_class(student, notes)?;
     Some(member.place.counts(Amount::Part(has_diploma_by(member.row, year))))
 }
 
@@ -50,6 +51,6 @@ pub(super) fn five_years(student: &Student<'_>, notes: &mut Notes) -> Option<Cou
     let year = student.term.year;
     let member = member(student, year - 1, year - 4, notes)?;
     let is_graduate = has_diploma_by(member.row, year);
-    let came_late = student.pupil.enrollments.first().is_some_and(|row| row.year >= year);
-    (is_graduate || !came_late).then(|| member.place.counts(Amount::Part(is_graduate)))
+    (is_graduate || !came_after(student, year - 1))
+        .then(|| member.place.counts(Amount::Part(is_graduate)))
 }

@@ -4,7 +4,7 @@ use flashlight_proto::category::{Grade, Level};
 
 use super::{
     Amount, Definition, Notes,
-    cohort::{has_diploma_by, member},
+    cohort::{has_diploma_by, member, of_class},
     definition::{EVER_IN_COHORT, ONE_OF_TWO},
     student::{Counted, Place, Student},
 };
@@ -33,7 +33,7 @@ pub(super) const DEFINITION: Definition = Definition {
 
 pub(super) fn one(student: &Student<'_>, notes: &mut Notes) -> Option<Counted> {
     let year = student.term.year;
-    if let Some(member) = member(student, year, year - 3, notes) {
+    if let Some(member) = of_class(student, notes) {
         return Some(member.place.counts(Amount::Part(has_diploma_by(member.row, year))));
     }
     let member = member(student, year - 1, year - 4, notes)?;

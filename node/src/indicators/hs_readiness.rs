@@ -37,7 +37,7 @@ pub(super) const DEFINITION: Definition = Definition {
     numerator: "students of the denominator with all of: a mean of grade points of the grade-8 marks \
                 of the year of 2.50 or more, each mark the same (points, else A 4, B 3, C 2, D 1, F 0, \
                 signs ignored; pass and credit marks without points carry none); 100 · (expected − \
-                absent) ≥ 96 · expected days, over the district's schools; a mark in ELA and one in \
+                absent) ≥ 96 · expected days, over the district's schools; a mark, be it a pass, in ELA and one in \
                 MATH, and no D or F (without a letter: less than 2.00 points) in either; no in-school \
                 or out-of-school suspension in the year, whatever its length",
     denominator: "students whose grade in the network table is 08 and who are there at the year's \
@@ -104,8 +104,9 @@ fn is_clear<'a>(marks: impl Iterator<Item = &'a Mark>, subject: CourseSubject) -
     let of_subject = marks.filter(|mark| mark.subject == subject);
     let is_mark = |mark: &&Mark| mark.letter.is_some() || mark.points.is_some();
     let is_low = |mark: &Mark| match mark.letter {
-        Some(letter) => matches!(letter, b'D' | b'F'),
-        None => mark.points.is_some_and(|points| points < POINTS_OF_C),
+        Some(b'D' | b'F') => true,
+        Some(b'A'..=b'C') => false,
+        _ => mark.points.is_some_and(|points| points < POINTS_OF_C),
     };
     let (any, low) = of_subject
         .filter(is_mark)
@@ -116,7 +117,7 @@ fn is_clear<'a>(marks: impl Iterator<Item = &'a Mark>, subject: CourseSubject) -
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::indicators::tests::mark;
+    use crate::{indicators::tests::mark, records::OTHER_MARK};
 
     fn of(subject: CourseSubject, letter: Option<u8>, points: Option<i32>) -> Mark {
         Mark { subject, letter, points, ..mark(1, 2024) }
@@ -150,7 +151,9 @@ mod tests {
         assert_eq!(clear(Some(b'F'), Some(400)), Some(false));
         assert_eq!(clear(None, Some(200)), Some(true));
         assert_eq!(clear(None, Some(199)), Some(false));
-        assert_eq!(clear(None, None), None, "a pass is no mark");
+        assert_eq!(clear(Some(OTHER_MARK), Some(199)), Some(false));
+        assert_eq!(clear(Some(OTHER_MARK), None), Some(true), "a pass is a mark");
+        assert_eq!(clear(None, None), None, "an empty one is none");
     }
 
     #[test]

@@ -196,12 +196,14 @@ fn records(seed: u64) -> Records {
         colleges: Some(dice.many(3, Dice::college, |row| row.begin)),
         schools: ["0101", "0201", "0301", "0401", "0501"].map(str::to_owned).to_vec(),
         tests: vec!["T".to_owned()],
-        ..Records::default()
     }
 }
 
+/// An indicator, the one cell, and what each entity gets.
+type Found = (Indicator, Option<Counted>, Vec<(Entity, Counted)>);
+
 /// Every indicator and preset over the one student of the records.
-fn counted(records: &Records) -> Vec<(Indicator, Option<Counted>, Vec<(Entity, Counted)>)> {
+fn counted(records: &Records) -> Vec<Found> {
     let range = ScoreRange { min: 100, max: 2_900, met: 1_500 };
     let ranges: BTreeMap<_, _> = Grade::ALL.iter().map(|grade| (*grade, range)).collect();
     let schools = Schools::own(records);

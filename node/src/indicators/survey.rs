@@ -74,11 +74,11 @@ pub(super) const SEL: Definition = Definition {
 };
 
 /// The answers of a construct that count: those of the latest survey that has it.
-pub(super) fn answers<'a>(
-    answers: &'a [Answer],
+pub(super) fn answers(
+    answers: &[Answer],
     construct: Construct,
     respondent: Respondent,
-) -> impl Iterator<Item = &'a Answer> + Clone {
+) -> impl Iterator<Item = &Answer> + Clone {
     let ours = answers
         .iter()
         .filter(move |row| row.construct == construct && row.respondent == respondent);

@@ -1,8 +1,10 @@
 //! All local results of all years in one walk over the students, on two threads.
 
+use std::collections::BTreeMap;
+
 use flashlight_proto::{
-    category::{Family, Grade, Level, Preset},
-    study::{SHARE_UNITS, Study},
+    category::{Family, Grade, Indicator, Level, Preset, Subject},
+    study::{SHARE_UNITS, ScoreRange, Study},
 };
 
 use super::{
@@ -14,9 +16,6 @@ use crate::{
     indicators::{self, Amount, Ask, Counted, Entity, Notes, Schools, Student, Term, Test},
     records::{Day, Pupil, Records, Source},
 };
-use flashlight_proto::category::{Indicator, Subject};
-use flashlight_proto::study::ScoreRange;
-use std::collections::BTreeMap;
 
 /// Groups of all families, and all students before them.
 pub(super) const SLOTS: usize = 1 + GROUPS;
@@ -55,6 +54,9 @@ impl Sum {
     }
 }
 
+/// What one scope adds up, by level and grade; a school has few of them.
+type Strata = Vec<((Level, Grade), Box<Stratum>)>;
+
 /// One stratum: all students, then every family's groups.
 type Stratum = [Sum; SLOTS];
 
@@ -69,7 +71,7 @@ pub(super) struct Question<'a> {
 /// What a question has added up so far: per scope (district, then schools), its strata.
 #[derive(Default)]
 struct Sums {
-    scopes: Vec<Vec<((Level, Grade), Box<Stratum>)>>,
+    scopes: Vec<Strata>,
 }
 
 impl Sums {
@@ -286,8 +288,7 @@ fn results(
     for ((notes, rows), year) in walked.placing.into_iter().zip(&query.years) {
         tell(findings, Source::Enrollments, *year, notes.findings(rows, None));
     }
-    let years = query.years.iter().zip(questions).zip(&walked.sums).zip(walked.notes);
-    for (((year, questions), _), notes) in years {
+    for ((year, questions), notes) in query.years.iter().zip(questions).zip(walked.notes) {
         for (question, notes) in questions.iter().zip(notes) {
             let indicator = question.ask.indicator;
             let found = notes.findings(0, indicator.subject());
@@ -295,9 +296,8 @@ fn results(
         }
     }
     for at in 0..query.indicators.len() {
-        for (place, year) in query.years.iter().enumerate() {
-            let question = &questions[place][at];
-            rows(records, query, question, *year, &walked.sums[place][at], &mut results.rows);
+        for ((year, questions), sums) in query.years.iter().zip(questions).zip(&walked.sums) {
+            rows(records, query, &questions[at], *year, &sums[at], &mut results.rows);
         }
     }
     results
@@ -347,7 +347,7 @@ fn scope(
             .flatten()
             .flat_map(|level| grades.iter().flatten().map(move |grade| (*level, *grade)))
         {
-            let margin = margins.entry(key).or_insert([Sum::default(); SLOTS]);
+            let margin = margins.entry(key).or_insert_with(|| [Sum::default(); SLOTS]);
             margin.iter_mut().zip(stratum.iter()).for_each(|(a, b)| a.add(*b));
         }
     }

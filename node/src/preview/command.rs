@@ -10,10 +10,10 @@ use getrandom::SysRng;
 use rand_core::UnwrapErr;
 
 use super::{Given, Previews, preview};
+use crate::aggregate::records_for;
 use crate::cli::study_beside;
 use crate::consent::Policy;
 use crate::enroll::Membership;
-use crate::records::Records;
 use crate::round::now_ms;
 
 /// What was asked for.
@@ -22,8 +22,8 @@ pub(crate) struct Asked<'a> {
     pub(crate) study: &'a Path,
     /// This node's folder.
     pub(crate) dir: &'a Path,
-    /// The district's files.
-    pub(crate) data: &'a Path,
+    /// The district's files; without them what was loaded into the node.
+    pub(crate) data: Option<&'a Path>,
     /// JSON instead of a table.
     pub(crate) json: bool,
     /// Where to write the page.
@@ -43,7 +43,9 @@ pub(crate) fn command(asked: &Asked<'_>) -> anyhow::Result<(String, Vec<String>)
     let layout = Layout::derive(&study, &schools)?;
     let district = Membership::open(asked.dir)?.district().clone();
     let hint = |code: &str, text: String| {
-        let (folder, study) = (asked.data.display(), asked.study.display());
+        let study = asked.study.display();
+        let folder =
+            asked.data.map_or_else(|| "FOLDER".to_owned(), |data| data.display().to_string());
         anyhow::anyhow!(
             "{text} ({code})\nnode: hint: `flashlight-node check {folder} --study {study} --district \
              {district}` lists everything that is wrong"
@@ -57,14 +59,15 @@ pub(crate) fn command(asked: &Asked<'_>) -> anyhow::Result<(String, Vec<String>)
             .map_err(|error| notes.push(format!("a round would be refused: {error}")))
             .ok(),
     };
-    let (records, _) =
-        Records::read(asked.data).map_err(|error| hint(error.code(), error.to_string()))?;
+    let records = records_for(&study, asked.data, asked.dir)
+        .map_err(|error| hint(error.code(), error.to_string()))?;
     let given = Given {
         study: &study,
         schools: &schools,
         layout: &layout,
         district: &district,
         min_cell: (!policy.is_missing()).then_some(policy.floors.min_cell),
+        accept_responses: policy.allow.anonymous_surveys,
         plan: plan.as_ref(),
         now_ms: now_ms(),
     };

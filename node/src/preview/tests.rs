@@ -63,6 +63,7 @@ impl Fixture {
             layout: &self.layout,
             district: &self.district,
             min_cell: None,
+            accept_responses: false,
             plan: None,
             now_ms: NOON_MS,
         }

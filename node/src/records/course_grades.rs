@@ -1,10 +1,10 @@
 //! `course_grades`: one mark per student, year, section and term.
 //!
 //! Points and credits are held as integer hundredths. A letter is A to F with or without a sign; any
-//! other mark (P, CR, I, W) is no letter.
+//! other mark (P, CR, I, W) is a mark without a letter.
 
 use super::{
-    model::{CourseSubject, Mark},
+    model::{CourseSubject, Mark, OTHER_MARK},
     report::Tally,
     rows::{Ids, Names, Row, one_per_key},
     tables::COURSE_GRADES,
@@ -60,7 +60,7 @@ pub(super) fn mark(mut row: Row<'_>, names: &mut Names, sections: &mut Sections)
     let section = row.id(SECTION, &mut sections.sections);
     let term = row.id(TERM, &mut sections.terms);
     let subject = row.code(SUBJECT, &SUBJECTS).unwrap_or(CourseSubject::Other);
-    let letter = row.optional(LETTER, |text| Ok(letter(text))).flatten();
+    let letter = row.optional(LETTER, |text| Ok(letter(text).unwrap_or(OTHER_MARK)));
     let points = row.optional(POINTS, |text| value::hundredths(text, POINTS_MAX));
     let earned = row.optional(EARNED, |text| value::hundredths(text, CREDITS_MAX));
     let grade = row.optional_grade(GRADE);

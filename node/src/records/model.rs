@@ -118,13 +118,17 @@ pub(crate) enum CourseSubject {
     Other,
 }
 
+/// A final mark that is none of A to F.
+pub(crate) const OTHER_MARK: u8 = b'P';
+
 /// One mark, by student, year.
 pub(crate) struct Mark {
     pub(crate) student: Key,
     pub(crate) year: i16,
     pub(crate) school: Option<SchoolNumber>,
     pub(crate) subject: CourseSubject,
-    /// The letter in upper case without its sign, as `A` or `F`; `None`: none of A to F.
+    /// The letter in upper case without its sign, as `A` or `F`; [`OTHER_MARK`] for any other final
+    /// mark (pass, credit, incomplete); `None`: no final mark.
     pub(crate) letter: Option<u8>,
     /// Grade points in hundredths.
     pub(crate) points: Option<i32>,

@@ -76,11 +76,6 @@ impl Day {
         self.0 - DAY_1970
     }
 
-    /// The day that many days after 1 January 1970.
-    pub(crate) const fn of_1970(days: i32) -> Self {
-        Self(days + DAY_1970)
-    }
-
     /// 1 July before the spring of `year`.
     pub(crate) fn first_of_school_year(year: i16) -> Self {
         // 1 March of the year before, and the 122 days to July.

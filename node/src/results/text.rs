@@ -49,19 +49,23 @@ fn table(text: &mut String, rows: &[LocalRow], years: &[i16]) {
     if let Some(missing) = rows.iter().find_map(|row| row.missing.as_ref()) {
         let _ = writeln!(text, "  not computed: {missing}");
     }
-    // By label in the order of first sight, since years come apart.
-    let mut places: BTreeMap<String, usize> = BTreeMap::new();
-    let mut lines: Vec<(String, Vec<Option<&LocalRow>>)> = Vec::new();
+    // By place and group, since one year may have rows that another has not.
+    let mut places: BTreeMap<_, Vec<Option<&LocalRow>>> = BTreeMap::new();
     for row in rows.iter().filter(|row| row.missing.is_none()) {
-        let label = label(&row.scope, row.level, row.grade, row.group);
-        let at = *places.entry(label.clone()).or_insert_with(|| {
-            lines.push((label, vec![None; years.len()]));
-            lines.len() - 1
-        });
+        let group = row
+            .group
+            .map(|(family, group)| (family, family.groups().iter().position(|one| *one == group)));
+        let key = (row.scope.clone(), row.level, row.grade, group);
+        let cells = places.entry(key).or_insert_with(|| vec![None; years.len()]);
         if let Some(year) = years.iter().position(|year| *year == row.year) {
-            lines[at].1[year] = Some(row);
+            cells[year] = Some(row);
         }
     }
+    let name = |cells: &[Option<&LocalRow>]| {
+        let row = cells.iter().flatten().next();
+        row.map(|row| label(&row.scope, row.level, row.grade, row.group)).unwrap_or_default()
+    };
+    let lines: Vec<_> = places.into_values().map(|cells| (name(&cells), cells)).collect();
     if lines.is_empty() {
         return;
     }

@@ -1,7 +1,7 @@
 //! The district of tests/data/every-indicator: every number of expected.toml, counted by hand.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
 };
@@ -9,7 +9,7 @@ use std::{
 use flashlight_node::{
     aggregate::{Whose, aggregate},
     check::Against,
-    local::{By, LocalQuery, LocalRow, Scope, cells_of, local},
+    local::{By, CellAsked, LocalQuery, LocalRow, Scope, cells_of, local, records_behind},
     records::Records,
 };
 use flashlight_proto::{
@@ -73,35 +73,34 @@ impl District {
         let study = Study::parse(&fs::read(path("study.toml")).unwrap()).unwrap();
         let schools = SchoolTable::parse(&fs::read(path("schools.csv")).unwrap()).unwrap();
         let layout = Layout::derive(&study, &schools).unwrap();
-        let records = |folder: &Path| match Records::read(folder) {
-            Ok((records, _)) => records,
-            Err(error) => panic!("{error}"),
-        };
-        let (whole, daily) = (records(&path("")), records(&path("daily")));
+        let (whole, daily) = (Self::records(&path("")), Self::records(&path("daily")));
         Self { study, schools, layout, whole, daily, ours: "D1".parse().unwrap() }
     }
 
-    /// Every result of the local query, districts and schools.
-    fn local(&self, records: &Records, expected: &[Expect]) -> Vec<LocalRow> {
+    fn records(folder: &Path) -> Records {
+        Records::read(folder).unwrap().0
+    }
+
+    /// Every indicator by every break-down.
+    fn query(&self, years: &[i16]) -> LocalQuery<'_> {
         let ours = Some(&self.ours);
         let against = Against { study: &self.study, schools: &self.schools, district: ours };
-        let years: std::collections::BTreeSet<_> = expected.iter().map(|one| one.year).collect();
-        let query = LocalQuery {
+        LocalQuery {
             by: vec![By::School, By::Level, By::Grade, By::Family],
             against: Some(against),
-            ..LocalQuery::new(LocalQuery::everything(), years.into_iter().collect())
-        };
-        local(records, &query).rows
+            ..LocalQuery::new(LocalQuery::everything(), years.to_vec())
+        }
+    }
+
+    fn local(&self, records: &Records, years: &[i16]) -> Vec<LocalRow> {
+        local(records, &self.query(years)).rows
     }
 
     /// The network's cells, by indicator, preset, year and scope.
     fn network(&self, accept_responses: bool) -> BTreeMap<String, Found> {
         let whose = Whose { district: Some(&self.ours), accept_responses };
-        let counted = aggregate(&self.whole, &self.study, &self.schools, &self.layout, whose);
-        let words = match counted {
-            Ok((words, _)) => words,
-            Err(error) => panic!("{error}"),
-        };
+        let (words, _) =
+            aggregate(&self.whole, &self.study, &self.schools, &self.layout, whose).unwrap();
         let mut found = BTreeMap::new();
         for cell in cells_of(&self.study, &self.layout, &words) {
             let block = &self.layout.blocks()[cell.block];
@@ -199,14 +198,80 @@ impl Expect {
 }
 
 #[test]
+fn margins_add_up_and_every_familys_groups_are_all_students() {
+    let district = District::read();
+    let rows = district.local(&district.whole, &[2022, 2023, 2024]);
+    let of = |row: &LocalRow| (row.indicator, row.preset, row.year, row.scope.clone());
+    for total in rows.iter().filter(|row| (row.level, row.grade, row.group) == (None, None, None)) {
+        let ours: Vec<_> = rows.iter().filter(|row| of(row) == of(total)).collect();
+        let sum = |is: &dyn Fn(&LocalRow) -> bool| {
+            let part = ours.iter().filter(|row| is(row));
+            part.fold((0, 0, 0), |sum, row| (sum.0 + row.n, sum.1 + row.num, sum.2 + row.den))
+        };
+        let all = (total.n, total.num, total.den);
+        let name = format!("{} {:?} {}", total.indicator, total.scope, total.year);
+        let by_grade =
+            |row: &LocalRow| row.level.is_none() && row.grade.is_some() && row.group.is_none();
+        assert_eq!(sum(&by_grade), all, "{name}");
+        for family in Family::ALL {
+            let is_group = |row: &LocalRow| {
+                let is_total = row.level.is_none() && row.grade.is_none();
+                is_total && row.group.is_some_and(|(one, _)| one == *family)
+            };
+            assert_eq!(sum(&is_group), all, "{name} {family}");
+        }
+    }
+}
+
+#[test]
+fn the_order_of_the_rows_in_the_files_does_not_matter() {
+    let district = District::read();
+    let folder = tempfile::tempdir().unwrap();
+    for entry in fs::read_dir(path("")).unwrap() {
+        let from = entry.unwrap().path();
+        if from.extension().is_some_and(|end| end == "csv") {
+            let text = fs::read_to_string(&from).unwrap();
+            let (header, rows) = text.split_once('\n').unwrap();
+            let mut lines: Vec<&str> = rows.lines().collect();
+            lines.reverse();
+            let turned = format!("{header}\n{}\n", lines.join("\n"));
+            fs::write(folder.path().join(from.file_name().unwrap()), turned).unwrap();
+        }
+    }
+    let turned = District::records(folder.path());
+    let years = [2022, 2023, 2024];
+    assert!(district.local(&district.whole, &years) == district.local(&turned, &years));
+}
+
+#[test]
+fn the_records_behind_a_number_add_up_to_it() {
+    let district = District::read();
+    let query = district.query(&[2024]);
+    for row in local(&district.whole, &query).rows {
+        let LocalRow { indicator, preset, year, scope, level, grade, group, .. } = row.clone();
+        if !matches!(group, None | Some((Family::El, _))) {
+            continue;
+        }
+        let cell = CellAsked { indicator, preset, year, scope, level, grade, group };
+        let behind = records_behind(&district.whole, &query, &cell);
+        let sum =
+            behind.iter().fold((0, 0, 0), |sum, one| (sum.0 + 1, sum.1 + one.num, sum.2 + one.den));
+        assert_eq!(sum, (row.n, row.num, row.den), "{cell:?}");
+        assert!(behind.iter().all(|one| !one.rows.is_empty()), "{cell:?}");
+    }
+}
+
+#[test]
 fn every_number_counted_by_hand_is_what_the_indicators_count() {
     let district = District::read();
     let text = fs::read_to_string(path("expected.toml")).unwrap();
     let expected: File = toml::from_str(&text).unwrap();
     let expected = expected.expect;
+    let years: BTreeSet<_> = expected.iter().map(|one| one.year).collect();
+    let years: Vec<_> = years.into_iter().collect();
     let (open, strict) = (district.network(true), district.network(false));
-    let rows = district.local(&district.whole, &expected);
-    let daily = district.local(&district.daily, &expected);
+    let rows = district.local(&district.whole, &years);
+    let daily = district.local(&district.daily, &years);
     let mut wrong = Vec::new();
     for one in &expected {
         let is_local = one.scope == "district" || one.scope.starts_with("school:");

@@ -9,7 +9,7 @@ use flashlight_node::{
     records::{Effect, Records, Report, Rule},
 };
 use flashlight_proto::{
-    category::{Family, Indicator, Level, Subject},
+    category::{Family, Indicator, Level, Preset, Subject},
     identity::DistrictId,
     layout::{Block, CellKey, Layout},
     schools::SchoolTable,
@@ -46,7 +46,7 @@ impl Counted {
             let block = &self.layout.blocks()[cell.block];
             let table = &self.study.tables[block.table];
             block.indicator == indicator
-                && table.preset != Some(flashlight_proto::category::Preset::Dataquest)
+                && table.preset.is_none_or(|preset| preset == Preset::Dashboard)
                 && block.by.is_empty()
                 && block.family == group.map(|(family, _)| family)
                 && group.is_none_or(|(family, name)| family.groups()[cell.key.group] == name)
@@ -118,7 +118,7 @@ fn dataquest_counts_every_grade_and_students_who_never_attended() {
     let counted = Counted::new();
     let found = counted.cells.iter().find(|cell| {
         let table = &counted.study.tables[counted.layout.blocks()[cell.block].table];
-        table.preset == Some(flashlight_proto::category::Preset::Dataquest)
+        table.preset == Some(Preset::Dataquest)
     });
     let cell = found.unwrap();
     assert_eq!((cell.n, cell.total), (16, 7));

@@ -43,6 +43,9 @@ pub(super) struct Args {
     /// missing
     #[arg(long)]
     pub(super) mess: bool,
+    /// A study that fits a screen: the whole network, by two families
+    #[arg(long)]
+    pub(super) brief: bool,
 }
 
 impl Args {

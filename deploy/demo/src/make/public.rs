@@ -83,11 +83,15 @@ const TABLES: [(&str, bool, &str, bool); 8] = [
     ("hs_readiness", false, "[[]]", false),
 ];
 
+/// The families each indicator is broken out by, and those of a brief study.
+const FAMILIES: &str = "[\"race_ethnicity\", \"el\", \"swd\", \"sed\"]";
+const BRIEF: &str = "[\"el\", \"sed\"]";
+
 /// Fewest districts of a network that can run a study (docs/PRIVACY.md §2).
 pub(super) const LEAST_DISTRICTS: usize = 4;
 
 /// A study over `table`, in dp mode.
-pub(super) fn study(network: &Network, table: &str, years: Years) -> String {
+pub(super) fn study(network: &Network, table: &str, years: Years, is_brief: bool) -> String {
     let sha256 = Digest::of(table.as_bytes());
     let last = years.1;
     let n = network.districts.len().max(LEAST_DISTRICTS);
@@ -126,6 +130,8 @@ pub(super) fn study(network: &Network, table: &str, years: Years) -> String {
         }
     }
     for (indicator, scored, by, both) in TABLES {
+        // What fits a screen: the whole network, by two families.
+        let (by, families) = if is_brief { ("[[]]", BRIEF) } else { (by, FAMILIES) };
         let _ = write!(text, "\n[[table]]\nindicator = \"{indicator}\"\n");
         if scored {
             let _ = writeln!(text, "test      = \"CAASPP-SBAC\"");
@@ -133,10 +139,7 @@ pub(super) fn study(network: &Network, table: &str, years: Years) -> String {
         if both && years.0 < last {
             let _ = writeln!(text, "years     = [{}, {last}]", last - 1);
         }
-        let _ = write!(
-            text,
-            "by        = {by}\nfamilies  = [\"race_ethnicity\", \"el\", \"swd\", \"sed\"]\n"
-        );
+        let _ = write!(text, "by        = {by}\nfamilies  = {families}\n");
     }
     text
 }

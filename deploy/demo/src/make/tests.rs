@@ -13,7 +13,7 @@ fn network(seed: u64, change: impl FnOnce(&mut Args)) -> (tempfile::TempDir, Pat
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("network");
     let mut args =
-        Args { districts: 5, students: 2_000, years: 2, seed, out, daily: false, mess: false };
+        Args { districts: 5, students: 2_000, years: 2, seed, out, daily: false, mess: false, brief: false };
     change(&mut args);
     make(&args).unwrap();
     (folder, args.out)
@@ -188,7 +188,7 @@ fn the_school_table_covers_all_years_and_the_study_reads() {
 fn a_study_of_any_network_large_enough_has_a_cohort_that_can_run() {
     for districts in [4, 5, 7, 8, 9, 12, 19, 20, 50, 254, 2000] {
         let network = Network::plan(districts, 30 * districts, 1);
-        let text = public::study(&network, "", (2024, 2024));
+        let text = public::study(&network, "", (2024, 2024), false);
         let head = text.split("\n[[table]]\n").next().unwrap();
         let text = format!("{head}\n[[table]]\nindicator = \"students\"\nby = [[]]\n");
         let study = Study::parse(text.as_bytes()).unwrap();

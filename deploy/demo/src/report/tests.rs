@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use flashlight_proto::category::Family;
 use flashlight_proto::layout::CellKey;
+use flashlight_proto::release::Outcome;
 use flashlight_proto::release::NoisySums;
 
 use super::*;
@@ -29,11 +30,18 @@ fn noisy(value: f64, low: f64, high: f64, noise_dominated: bool) -> Outcome {
 }
 
 fn own(n: u64, value: Option<f64>) -> LocalCell {
-    LocalCell { block: 0, key: CellKey { level: None, grade: None, group: 0 }, n, total: 0, value }
+    LocalCell {
+        block: 0,
+        key: CellKey { level: None, grade: None, group: 0 },
+        n,
+        total: 0,
+        den: n,
+        value,
+    }
 }
 
 fn answer(n: u64, value: f64) -> Answer {
-    Answer { n, total: 0, value: Some(value) }
+    Answer { n, total: 0, den: n, value: Some(value) }
 }
 
 /// All students, girls and boys: a mean and a share of the same subject.
@@ -98,4 +106,41 @@ fn an_exact_release_has_two_numbers_a_column_and_hides_the_small() {
     assert_eq!(words[1], "network S11 network S11");
     assert_eq!(words[3], "all students 0.5 0.5* 50.0 % 50.0 %*");
     assert_eq!(words[5], "sex X hidden 0.5* hidden 50.0 %*");
+}
+
+#[test]
+fn every_indicator_has_a_title_of_its_own_that_fits_its_column() {
+    let titles: std::collections::BTreeSet<String> =
+        Indicator::ALL.iter().map(|one| title(*one)).collect();
+    assert_eq!(titles.len(), Indicator::ALL.len());
+    for title in titles {
+        assert!(title.chars().count() < COLUMN_WIDTH && !title.contains('_'), "{title}");
+    }
+}
+
+#[test]
+fn rates_and_shares_of_surveys_are_shown_in_percent() {
+    for name in ["suspension", "climate_safety_staff", "sel_self_efficacy", "math_participation"] {
+        let outcome = noisy(0.125, 0.1, 0.15, false);
+        let cell = cell(name.parse().unwrap(), None, outcome);
+        assert_eq!(shown(&cell, 0.125), "12.5 %", "{name}");
+        assert!(private(&cell).contains("12.5 ±  2.5 %"), "{name}: {}", private(&cell));
+    }
+}
+
+#[test]
+fn presets_of_one_indicator_stand_in_columns_of_their_own_and_what_does_not_fit_is_told() {
+    let presets = [Preset::Dashboard, Preset::Dataquest, Preset::County];
+    let mut cells: Vec<Cell> = Vec::new();
+    for indicator in [Indicator::Suspension, Indicator::ChronicAbsenteeism, Indicator::ElProgress] {
+        for preset in presets {
+            let outcome = Outcome::Rate { num: 1, n: 20 };
+            cells.push(Cell { preset: Some(preset), ..cell(indicator, None, outcome) });
+        }
+    }
+    let own: Vec<LocalCell> = cells.iter().map(|_| own(20, Some(0.05))).collect();
+    let view = View { cells: &cells, exact: None, own: &own, district: "S11", min_n: 11 };
+    let text = table(&view);
+    assert_eq!(text.matches("suspended").count(), 3, "{text}");
+    assert!(text.contains("3 more columns in tables.csv"), "{text}");
 }
