@@ -26,7 +26,7 @@ use flashlight_proto::{
 pub(crate) use self::command::{Asked, command};
 use self::{
     compute::Held,
-    rules::{SchoolLabels, Seen},
+    rules::{SchoolLabels, Seen, volume::Before},
 };
 pub use self::{
     compute::{Computable, Unlock},
@@ -58,6 +58,15 @@ pub struct Against<'a> {
 /// # Errors
 /// [`LayoutError`] when the study and the school table do not fit together.
 pub fn check(folder: &Path, against: Option<Against<'_>>) -> Result<Validation, LayoutError> {
+    check_beside(folder, against, &[])
+}
+
+/// As [`check`], beside the enrolments that were loaded `before`.
+pub(crate) fn check_beside(
+    folder: &Path,
+    against: Option<Against<'_>>,
+    before: &[Before],
+) -> Result<Validation, LayoutError> {
     let layout =
         against.map(|against| Layout::derive(against.study, against.schools)).transpose()?;
     let (records, mut report) = match Records::read(folder) {
@@ -72,26 +81,51 @@ pub fn check(folder: &Path, against: Option<Against<'_>>) -> Result<Validation, 
     let name = folder.canonicalize().ok();
     let name = name.as_deref().and_then(Path::file_name).and_then(|name| name.to_str());
     let schools = against.map(|against| against.schools);
-    Ok(validation(records.as_ref(), report, name, schools))
+    let beside = Beside { folder: name, schools, before };
+    Ok(validation(records.as_ref(), report, beside))
 }
 
-/// The report over records already read; `folder` is its name alone.
+/// What records are held against.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Beside<'a> {
+    /// The name of the folder they were read from.
+    pub(crate) folder: Option<&'a str>,
+    /// The public school table.
+    pub(crate) schools: Option<&'a SchoolTable>,
+    /// What was loaded before.
+    pub(crate) before: &'a [Before],
+}
+
+/// Students per school and year in the store of the node whose folder is `dir`; none when nothing was
+/// loaded.
+///
+/// # Errors
+/// [`RecordsError`] when the store cannot be read.
+pub(crate) fn loaded_before(dir: &Path) -> Result<Vec<Before>, RecordsError> {
+    match Records::loaded(dir, None, Some(&BTreeSet::new())) {
+        Ok(records) => Ok(rules::volume::before(Seen::of(&records))),
+        Err(RecordsError::NotLoaded) => Ok(Vec::new()),
+        Err(error) => Err(error),
+    }
+}
+
+/// The report over records already read.
 pub(crate) fn validation(
     records: Option<&Records>,
     mut report: Report,
-    folder: Option<&str>,
-    schools: Option<&SchoolTable>,
+    beside: Beside<'_>,
 ) -> Validation {
+    let Beside { folder, schools, before } = beside;
     let mut coverage = Coverage::default();
     let mut school_years = BTreeSet::new();
     if let Some(records) = records {
         let seen = Seen::of(records);
         let labels = SchoolLabels::new(seen, schools);
-        for (table, finding) in rules::all(seen, &labels, folder, &[]) {
+        for (table, finding) in rules::all(seen, &labels, folder, before) {
             place(&mut report, table, finding);
         }
         no_sem(&mut report);
-        coverage = coverage::coverage(records, seen, &labels, &[]);
+        coverage = coverage::coverage(records, seen, &labels, before);
         school_years.extend(records.enrollments.iter().map(|row| row.year));
     }
     let held = Held::new(records, &report);

@@ -77,6 +77,9 @@ enum Command {
         /// The district's id; without it every school of the table counts
         #[arg(long, requires = "study")]
         district: Option<String>,
+        /// This node's folder: compares enrolment with what was loaded into it
+        #[arg(long)]
+        dir: Option<PathBuf>,
         /// Print the report as JSON
         #[arg(long)]
         json: bool,
@@ -224,11 +227,12 @@ pub(crate) fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
 fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Enroll { token, dir } => join(&token, &dir),
-        Command::Check { folder, study, district, json, html, ids } => {
+        Command::Check { folder, study, district, dir, json, html, ids } => {
             check_folder(&check::Asked {
                 folder: &folder,
                 study: study.as_deref(),
                 district: district.as_deref(),
+                dir: dir.as_deref(),
                 json,
                 html: html.as_deref(),
                 ids: ids.as_deref(),

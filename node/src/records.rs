@@ -82,14 +82,10 @@ pub(crate) use self::{
     report::{Fault, MOST_PERCENT_ORPHANS, ROWS_KEPT, ROWS_SHOWN, Tally},
     value::Day,
 };
-use self::{
-    keys::Students,
-    inputs::Files,
-    read::Gathered,
-};
+use self::{inputs::Files, keys::Students, read::Gathered};
 pub use self::{
-    mapping::MappingError,
     inputs::FilesError,
+    mapping::MappingError,
     report::{Effect, FileReport, Finding, Report, Rule},
     values::ColumnCounts,
 };
@@ -176,15 +172,7 @@ impl Records {
     /// before it is told.
     pub fn read(folder: &Path) -> Result<(Self, Report), RecordsError> {
         let students = Students::passing().map_err(|_| RecordsError::NoSecret)?;
-        let Gathered { mut records, book, mut report, .. } =
-            read::gather(Files::of_folder(folder)?, students, false)?;
-        if let Some(book) = book {
-            let summed = records.add_daily(&book.years(), book.sums());
-            let mut tally = Tally::of(tables::DAILY.name);
-            numbering::tell_summed(&summed, &mut tally);
-            report.add(tables::DAILY.name, tally);
-        }
-        Ok((records, report))
+        Ok(read::gather(Files::of_folder(folder)?, students, false)?.summed())
     }
 
     /// Whether there is such a table.
@@ -259,6 +247,20 @@ impl Records {
     pub(crate) fn test_number(&self, id: &str) -> Option<u32> {
         let place = self.tests.iter().position(|test| test == id)?;
         u32::try_from(place).ok()
+    }
+}
+
+impl Gathered {
+    /// The records with daily attendance summed, and the report.
+    fn summed(self) -> (Records, Report) {
+        let Self { mut records, book, mut report, .. } = self;
+        if let Some(book) = book {
+            let summed = records.add_daily(&book.years(), book.sums());
+            let mut tally = Tally::of(tables::DAILY.name);
+            numbering::tell_summed(&summed, &mut tally);
+            report.add(tables::DAILY.name, tally);
+        }
+        (records, report)
     }
 }
 

@@ -34,32 +34,32 @@ const GENERATED: [&str; 15] = [
 /// Where something may be written out by serde.
 const SERIALIZE: [&str; 27] = [
     "node/src/records/store/manifest.rs", // what was loaded: files, sizes, hashes, counts
-    "node/src/results/journal.rs",   // extracts: questions, counts, hashes
-    "node/src/check/compute.rs",     // `check --json`: indicators and exports
-    "node/src/check/coverage.rs",    // `check --json`: counts by school and year
-    "node/src/check/view.rs",        // `check --json`: the whole report
-    "node/src/records/values.rs",    // `check --json`: known codes and counts
-    "coordinator/src/journal.rs",    // entries: ids, public keys, hashes
-    "node/src/enroll/membership.rs", // node.json: who we are and where the hub is
-    "node/src/journal.rs",           // entries: ids, public keys, hashes
-    "node/src/ledger/budget.rs",     // `budget --json`: rounds, years and what they cost
-    "node/src/ledger/loss.rs",       // a privacy loss
-    "proto/src/question.rs",         // what was asked: indicator, year, date
-    "node/src/officer/books.rs",     // `pending --json`: studies that wait
-    "node/src/officer/peers.rs",     // `peers --json`: the roster as this district sees it
-    "node/src/preview/last.rs",      // the exact words of the last preview, for this node alone
-    "node/src/preview/view.rs",      // `preview --json`: exact, for the district alone
-    "node/src/records/report.rs",    // `check --json`: files, rules, row numbers, counts
-    "proto/src/canonical.rs",        // a digest
-    "proto/src/category.rs",         // the spelling of a category
-    "proto/src/identity.rs",         // district ids and public keys
-    "proto/src/release.rs",          // the release
-    "proto/src/release/cell.rs",     // a released cell
+    "node/src/results/journal.rs",        // extracts: questions, counts, hashes
+    "node/src/check/compute.rs",          // `check --json`: indicators and exports
+    "node/src/check/coverage.rs",         // `check --json`: counts by school and year
+    "node/src/check/view.rs",             // `check --json`: the whole report
+    "node/src/records/values.rs",         // `check --json`: known codes and counts
+    "coordinator/src/journal.rs",         // entries: ids, public keys, hashes
+    "node/src/enroll/membership.rs",      // node.json: who we are and where the hub is
+    "node/src/journal.rs",                // entries: ids, public keys, hashes
+    "node/src/ledger/budget.rs",          // `budget --json`: rounds, years and what they cost
+    "node/src/ledger/loss.rs",            // a privacy loss
+    "proto/src/question.rs",              // what was asked: indicator, year, date
+    "node/src/officer/books.rs",          // `pending --json`: studies that wait
+    "node/src/officer/peers.rs",          // `peers --json`: the roster as this district sees it
+    "node/src/preview/last.rs", // the exact words of the last preview, for this node alone
+    "node/src/preview/view.rs", // `preview --json`: exact, for the district alone
+    "node/src/records/report.rs", // `check --json`: files, rules, row numbers, counts
+    "proto/src/canonical.rs",   // a digest
+    "proto/src/category.rs",    // the spelling of a category
+    "proto/src/identity.rs",    // district ids and public keys
+    "proto/src/release.rs",     // the release
+    "proto/src/release/cell.rs", // a released cell
     "proto/src/release/certificate.rs", // what the noise was and what it promises
-    "proto/src/release/json.rs",     // a released cell with noise
+    "proto/src/release/json.rs", // a released cell with noise
     "proto/src/release/parameters.rs", // what produced the release
-    "proto/src/study.rs",            // the spellings of mode and preset
-    "proto/src/study/date.rs",       // a date
+    "proto/src/study.rs",       // the spellings of mode and preset
+    "proto/src/study/date.rs",  // a date
 ];
 
 fn rust() -> impl Iterator<Item = &'static File> {

@@ -5,7 +5,7 @@ use std::path::Path;
 use flashlight_proto::identity::DistrictId;
 use flashlight_store::files::write_private;
 
-use super::{Against, check, ids};
+use super::{Against, check_beside, ids, loaded_before};
 use crate::cli::study_beside;
 
 /// What was asked for.
@@ -16,6 +16,8 @@ pub(crate) struct Asked<'a> {
     pub(crate) study: Option<&'a Path>,
     /// Whose folder it is.
     pub(crate) district: Option<&'a str>,
+    /// A node's folder, whose loaded records the enrolment is compared with.
+    pub(crate) dir: Option<&'a Path>,
     /// JSON instead of text.
     pub(crate) json: bool,
     /// Where to write the page.
@@ -38,7 +40,8 @@ pub(crate) fn command(asked: &Asked<'_>) -> anyhow::Result<(String, Vec<String>,
         schools,
         district: district.as_ref(),
     });
-    let checked = check(folder, against)?;
+    let before = asked.dir.map(loaded_before).transpose()?.unwrap_or_default();
+    let checked = check_beside(folder, against, &before)?;
     let mut notes = Vec::new();
     if against.is_some() && checked.is_refused() && checked.report.study.is_empty() {
         notes.push("the study was not counted, because a file is refused".to_owned());

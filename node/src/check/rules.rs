@@ -165,6 +165,6 @@ pub(crate) fn listed(mut items: Vec<String>) -> String {
 }
 
 /// Whole percent of `part` in `all`, rounded down; 0 of nothing.
-pub(crate) const fn percent(part: u64, all: u64) -> u64 {
-    if all == 0 { 0 } else { part * 100 / all }
+pub(crate) fn percent(part: u64, all: u64) -> u64 {
+    (part * 100).checked_div(all).unwrap_or(0)
 }

@@ -72,6 +72,9 @@ fn file_lines(f: &mut fmt::Formatter<'_>, file: &FileReport) -> fmt::Result {
     Ok(())
 }
 
+/// A heading and the count under it.
+type Counted = (&'static str, fn(&SchoolYear) -> u64);
+
 fn is_coded(column: &ColumnCounts) -> bool {
     !column.codes.is_empty() || column.others > 0
 }
@@ -100,7 +103,7 @@ fn coverage(f: &mut fmt::Formatter<'_>, schools: &[SchoolYear], unlisted: u64) -
     }
     writeln!(f, "\nby school and school year:")?;
     let width = schools.iter().map(|one| one.school_id.chars().count()).max().unwrap_or(0).max(6);
-    let columns: [(&str, fn(&SchoolYear) -> u64); 7] = [
+    let columns: [Counted; 7] = [
         ("students", |one| one.students),
         ("attendance", |one| one.attendance),
         ("scores", |one| one.scores),

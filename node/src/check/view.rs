@@ -41,8 +41,10 @@ pub enum Verdict {
     /// Nothing was found.
     Ready,
     /// They can be used; something was left out or noted.
+    #[serde(rename = "usable")]
     Look,
     /// Something was refused.
+    #[serde(rename = "refused")]
     Mend,
 }
 
@@ -132,13 +134,13 @@ pub(super) fn next(report: &Report, unlocks: &[Unlock]) -> Vec<String> {
     let files = report.files.iter().flat_map(|file| &file.findings).chain(&report.study);
     let many = files.filter(noted).count();
     if many > 0 {
-        let each = if many == 1 { "the one finding" } else { "the findings" };
+        let each = if many == 1 { "the finding" } else { "the findings of each file" };
         next.insert(
             0,
-            format!("Look at {each} above; correct in the student system what is wrong there."),
+            format!("Look at {each}; correct in the student system what is wrong there."),
         );
     }
-    next.push("Load or run: the files are accepted.".to_owned());
+    next.push("Go on with load or run: the files are accepted.".to_owned());
     next
 }
 

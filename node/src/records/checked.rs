@@ -39,7 +39,7 @@ pub(super) fn prior_score(mut row: Row<'_>, names: &mut Names) -> Option<Prior> 
     let score = row.required(PRIOR_SCORES.place("score"), Decimal::parse);
     row.stands().then_some(())?;
     let as_of = year?;
-    let (year, row) = (as_of - i16::try_from(back?).ok()?, row.place());
+    let (year, row) = (as_of - back?, row.place());
     Some(Prior { student: student?, subject: subject?, year, score: score?, row, as_of })
 }
 

@@ -254,6 +254,9 @@ impl Sources {
 /// Tells columns that hold nothing, or one value, for every student (E011). `has`: by family, whether
 /// some file has the column.
 pub(super) fn whole_columns(has: [bool; FAMILIES], rows: &[Enrollment], tally: &mut Tally) {
+    if rows.is_empty() {
+        return;
+    }
     for family in Family::ALL {
         let at = family.index();
         let first = rows.first().and_then(|one| one.groups[at]);

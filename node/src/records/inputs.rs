@@ -171,4 +171,3 @@ pub(super) fn hashed(copy: &mut File) -> io::Result<(u64, Digest)> {
     sha256.iter_mut().zip(hash.0.finish().as_ref()).for_each(|(byte, from)| *byte = *from);
     Ok((bytes, Digest::from(sha256)))
 }
-

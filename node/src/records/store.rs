@@ -25,8 +25,8 @@ use self::writer::{DailyWriter, TableWriter};
 use super::{
     Records, RecordsError, Report,
     checked::Kept,
-    keys::Students,
     inputs::Files,
+    keys::Students,
     read::{self, Gathered},
     secret,
     tables::{self, Table},
@@ -85,7 +85,11 @@ impl LoadError {
 ///
 /// # Errors
 /// [`LoadError`]; the store is then as it was.
-pub fn load(paths: &[PathBuf], dir: &Path, now_ms: u64) -> Result<(Loaded, Report), LoadError> {
+pub fn load(
+    paths: &[PathBuf],
+    dir: &Path,
+    now_ms: u64,
+) -> Result<(Loaded, Records, Report), LoadError> {
     let generations = Generations::open(&dir.join(FOLDER))?;
     let students = Students::under(&*secret::read_or_make(dir)?);
     let files = Files::of_paths(paths).map_err(RecordsError::from)?;
@@ -106,7 +110,8 @@ pub fn load(paths: &[PathBuf], dir: &Path, now_ms: u64) -> Result<(Loaded, Repor
     one_attendance(&next, &loaded)?;
     manifest::add(&next, &loaded)?;
     next.publish()?;
-    Ok((loaded, gathered.report))
+    let (records, report) = gathered.summed();
+    Ok((loaded, records, report))
 }
 
 /// Leaves out the years that the load has no enrolments of, where the store holds more than twice as many
@@ -123,7 +128,8 @@ fn without_strays(
     let is_stray = |year: &i16| {
         let new = rows.iter().filter(|row| row.year == Some(*year)).count() as u64;
         let old = next.file(&file_name(table.name, Some(*year)));
-        !own.contains(year) && old.and_then(|path| writer::rows_of(&path)).is_some_and(|old| old > STRAYS * new)
+        !own.contains(year)
+            && old.and_then(|path| writer::rows_of(&path)).is_some_and(|old| old > STRAYS * new)
     };
     let strays: BTreeSet<i16> = years.into_iter().filter(is_stray).collect();
     for year in &strays {
@@ -139,8 +145,7 @@ fn one_attendance(next: &Next<'_>, loaded: &Loaded) -> Result<(), StoreError> {
         loaded.tables.iter().any(|one| one.table == table.name && one.school_year == Some(year))
     };
     for year in loaded.tables.iter().filter_map(|one| one.school_year) {
-        let (summary, days) =
-            (has(&tables::ATTENDANCE, year), has(&tables::DAILY, year));
+        let (summary, days) = (has(&tables::ATTENDANCE, year), has(&tables::DAILY, year));
         match (summary, days) {
             (true, false) => next.remove(&file_name(tables::DAILY.name, Some(year)))?,
             (false, true) => next.remove(&file_name(tables::ATTENDANCE.name, Some(year)))?,

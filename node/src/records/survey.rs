@@ -71,13 +71,11 @@ pub(super) fn answer(
 
 /// Sorted by respondent, year, survey and item; one of each.
 pub(super) fn answers(mut rows: Vec<(Answer, u32)>, tally: &mut Tally) -> Vec<Answer> {
-    let key = |one: &(Answer, u32)| {
-        (one.0.student, one.0.year, one.0.survey, one.0.respondent, one.1)
-    };
+    let key =
+        |one: &(Answer, u32)| (one.0.student, one.0.year, one.0.survey, one.0.respondent, one.1);
     rows.sort_unstable_by_key(|one| (key(one), one.0.row));
-    let values = |one: &(Answer, u32)| {
-        (one.0.construct, one.0.school, one.0.grade, one.0.favourable)
-    };
+    let values =
+        |one: &(Answer, u32)| (one.0.construct, one.0.school, one.0.grade, one.0.favourable);
     let rows = one_per_key(
         rows,
         "(survey_id, respondent, respondent_key, item_id, school_year)",

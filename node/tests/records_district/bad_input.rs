@@ -154,3 +154,75 @@ fn the_list_of_ids_is_the_only_output_with_ids_and_its_owner_alone_can_read_it()
     assert_eq!(ids.lines().filter(|line| line.contains(",E005,")).count(), 4, "{ids}");
     assert_eq!(fs::metadata(&list).unwrap().permissions().mode() & 0o777, 0o600);
 }
+
+fn load(folder: &Path, node: &Path) -> std::process::Output {
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_flashlight-node"));
+    command.arg("load").arg(folder).arg("--dir").arg(node).output().unwrap()
+}
+
+/// Every file below a folder with its bytes.
+fn contents(folder: &Path) -> std::collections::BTreeMap<PathBuf, Vec<u8>> {
+    let mut found = std::collections::BTreeMap::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(contents(&path));
+        } else {
+            let bytes = fs::read(&path).unwrap();
+            found.insert(path, bytes);
+        }
+    }
+    found
+}
+
+#[test]
+fn a_refused_load_says_what_check_says_and_leaves_the_store_byte_for_byte() {
+    let node = tempfile::tempdir().unwrap();
+    let (_temporary, clean) = laid("clean");
+    assert!(load(&clean, node.path()).status.success());
+    let store = node.path().join("records");
+    let before = contents(&store);
+    assert!(!before.is_empty());
+    let mut refused = 0;
+    for entry in fs::read_dir(corpus()).unwrap() {
+        let case = entry.unwrap().path();
+        let told = fs::read_to_string(case.join("expected.txt")).unwrap_or_default();
+        if !told.contains(" refused: ") {
+            continue;
+        }
+        let (_temporary, folder) = laid(case.file_name().unwrap().to_str().unwrap());
+        let output = load(&folder, node.path());
+        let text = [&output.stdout[..], &output.stderr].concat();
+        let text = String::from_utf8_lossy(&text);
+        assert!(!output.status.success(), "{text}");
+        assert!(text.contains("nothing was loaded: the store is as it was"), "{text}");
+        assert!(MARKS.iter().all(|mark| !text.contains(mark)), "{text}");
+        assert!(before == contents(&store), "{} changed the store", case.display());
+        refused += 1;
+    }
+    assert!(refused > 15, "{refused}");
+}
+
+#[test]
+fn enrolment_is_compared_with_the_year_that_was_loaded_before() {
+    let node = tempfile::tempdir().unwrap();
+    let (_temporary, both) = laid("partial-export");
+    // Last year alone is loaded, this year alone is checked.
+    let split = |year: &str| {
+        let temporary = tempfile::tempdir().unwrap();
+        let text = fs::read_to_string(both.join("enrollments.csv")).unwrap();
+        let is_of = |line: &&str| line.starts_with("student_id") || line.contains(year);
+        let lines: Vec<_> = text.lines().filter(is_of).collect();
+        fs::write(temporary.path().join("enrollments.csv"), lines.join("\n") + "\n").unwrap();
+        temporary
+    };
+    assert!(load(split(",2023,").path(), node.path()).status.success());
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_flashlight-node"));
+    let this_year = split(",2024,");
+    command.arg("check").arg(this_year.path()).arg("--dir").arg(node.path()).arg("--json");
+    let text = String::from_utf8(command.output().unwrap().stdout).unwrap();
+    assert!(
+        text.contains("enrolment of 2024 against 2023: 33 % below at 0130229 (60 → 40)"),
+        "{text}"
+    );
+}

@@ -30,6 +30,15 @@ pub(crate) fn students(seen: Seen<'_>) -> BTreeMap<(u32, i16), u64> {
     counts
 }
 
+/// The same, to be held against what is read later.
+pub(crate) fn before(seen: Seen<'_>) -> Vec<Before> {
+    let told = |((school, year), students): ((u32, i16), u64)| {
+        let school = seen.schools.get(usize::try_from(school).ok()?)?.clone();
+        Some(Before { school, year, students })
+    };
+    students(seen).into_iter().filter_map(told).collect()
+}
+
 /// The number a school had the year before: read now, or known from an earlier time.
 pub(crate) fn year_before(
     now: &BTreeMap<(u32, i16), u64>,

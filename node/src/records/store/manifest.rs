@@ -62,7 +62,12 @@ impl Loaded {
             sha256: input.sha256,
             rows: input.rows,
         };
-        Self { time_ms, files: inputs.iter().map(file).collect(), tables: Vec::new(), strays: Vec::new() }
+        Self {
+            time_ms,
+            files: inputs.iter().map(file).collect(),
+            tables: Vec::new(),
+            strays: Vec::new(),
+        }
     }
 
     pub(super) fn kept_old(&mut self, table: &str, school_year: i16, rows: u64) {

@@ -22,9 +22,9 @@ use crate::records::{
     checked::Kept,
     daily::DayRow,
     frame::{EXPORT, Frame, SOURCE_ROW},
+    inputs::{Input, reopened},
     keys::Students,
     mapping::Mapping,
-    inputs::{Input, reopened},
     report::Tally,
     tables::Table,
 };
