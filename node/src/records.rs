@@ -95,7 +95,9 @@ pub use self::{
 #[non_exhaustive]
 pub enum RecordsError {
     /// No folder is there, or it has no enrolments.
-    #[error("there is no enrollments.csv or enrollments.parquet in the district's folder")]
+    #[error(
+        "there is no enrollments.csv or enrollments.parquet: the other tables are checked against it, so give it with them"
+    )]
     Missing,
     /// A file was refused.
     #[error("{}", .0.first_refusal())]

@@ -209,7 +209,7 @@ pub(crate) fn show(args: &LocalArgs) -> anyhow::Result<ExitCode> {
     if let Some(unknown) = args.schools.iter().find(|id| {
         !results.rows.iter().any(|row| matches!(&row.scope, Scope::School(school) if school == *id))
     }) {
-        note(&format!("no number is of school {unknown}: is that its id in the enrolments?"));
+        bail!("--school {unknown}: no number is of it; is that its id in the enrolments?");
     }
     if args.json {
         say(&json::results(&results)?)?;
@@ -217,7 +217,7 @@ pub(crate) fn show(args: &LocalArgs) -> anyhow::Result<ExitCode> {
         say(text::results(&results, &query.years).trim_end())?;
         if all && !missing.is_empty() {
             note(&format!(
-                "{} more indicators need tables or years that are not there; `flashlight-node check` says which",
+                "{} more indicators cannot be computed; ask for one by name to see why",
                 missing.len()
             ));
         }
@@ -247,8 +247,11 @@ fn title(indicator: Indicator, preset: Option<Preset>) -> String {
     preset.map_or_else(|| indicator.to_string(), |preset| format!("{indicator}[{preset}]"))
 }
 
-/// Whether a file is there already: an extract never replaces one.
+/// Whether a file can be written there: an extract never replaces one.
 fn is_free(path: &Path) -> anyhow::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = folder.unwrap_or_else(|| Path::new("."));
+    ensure!(folder.is_dir(), "{} is not a folder; make it first", folder.display());
     ensure!(
         path.symlink_metadata().is_err(),
         "{} is there already; name another file with --out",

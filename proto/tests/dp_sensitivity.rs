@@ -454,7 +454,7 @@ fn indicators_that_look_back_read_earlier_years_and_the_five_year_cohort_asks_of
     let one = vec![2024];
     let back = |first: i16| (first..=2024).collect::<Vec<_>>();
     assert_eq!(of("suspension"), (one.clone(), one.clone(), one.clone()));
-    assert_eq!(of("el_progress"), (one.clone(), back(2023), one.clone()));
+    assert_eq!(of("el_progress"), (one.clone(), back(2023), back(2023)));
     for class in ["graduation_4yr", "dropout", "ag_completion", "college_going"] {
         assert_eq!(of(class), (one.clone(), back(2021), one.clone()), "{class}");
     }

@@ -123,6 +123,7 @@ pub(crate) struct DayRow {
 #[derive(Default)]
 pub(crate) struct Book {
     places: HashMap<Sheet, usize>,
+    #[expect(clippy::vec_box, reason = "growing must not copy hundreds of megabytes")]
     sheets: Vec<Box<[u8; DAYS]>>,
     marks: Vec<Mark>,
     last: Option<(Sheet, usize)>,

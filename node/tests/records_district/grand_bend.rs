@@ -16,7 +16,8 @@ fn folder() -> Option<&'static Path> {
 #[test]
 fn grand_bend_is_read_and_every_oddity_is_told() {
     let Some(folder) = folder() else {
-        println!("SKIPPED: the Grand Bend export is not beside the project");
+        let told = "SKIPPED: the Grand Bend export is not beside the project";
+        std::io::Write::write_all(&mut std::io::stderr(), told.as_bytes()).unwrap();
         return;
     };
     let (records, report) =

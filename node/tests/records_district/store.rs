@@ -108,7 +108,7 @@ fn one_indicator_asked_from_the_store_is_what_the_files_say() {
 fn days_loaded_count_as_days_read() {
     let dir = tempfile::tempdir().unwrap();
     let folder = fixture().join("daily");
-    load(&[folder.clone()], dir.path(), NOW).unwrap();
+    load(std::slice::from_ref(&folder), dir.path(), NOW).unwrap();
     assert!(files(dir.path()).contains_key("attendance_daily-2024.parquet"));
     let rows = everything(&Records::read(&folder).unwrap().0).rows;
     assert!(rows.iter().any(|row| row.indicator.as_str() == "chronic_absenteeism" && row.n > 0));
