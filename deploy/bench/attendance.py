@@ -73,13 +73,13 @@ sets = ", ".join(["(school, grade)"] + [f"(school, grade, {f})" for f in familie
 rows = c.execute(f'''
 with days as (select student, school, count(*) * 100 expected, sum(absent) absent
               from '{daily}' group by student, school),
-     both as (select e.student, e.school, e.grade, {", ".join("coalesce(e." + f + "::varchar, 'unknown') " + f for f in families)},
-                     sum(d.expected) over (partition by e.student) expected,
-                     sum(d.absent) over (partition by e.student) absent
-              from '{enrolled}' e join days d on d.student = e.student and d.school = e.school)
+     joined as (select e.student_id, e.school_id school, e.grade, {", ".join("coalesce(e." + f + "::varchar, 'unknown') " + f for f in families)},
+                     sum(d.expected) over (partition by e.student_id) expected,
+                     sum(d.absent) over (partition by e.student_id) absent
+              from '{enrolled}' e join days d on d.student = e.student_id and d.school = e.school_id)
 select school, grade, {", ".join("case when grouping(" + f + ") = 0 then " + f + " end" for f in families)},
        count(*) filter (where 10 * absent >= expected), count(*)
-from both where expected > 3000 group by grouping sets ({sets})''').fetchall()
+from joined where expected > 3000 group by grouping sets ({sets})''').fetchall()
 total = [sum(r[-2] for r in rows if all(v is None for v in r[2:-2])),
          sum(r[-1] for r in rows if all(v is None for v in r[2:-2]))]
 print(json.dumps({"cells": len(rows), "chronic": total[0], "students": total[1]}))
@@ -92,7 +92,8 @@ daily, enrolled = sys.argv[1], sys.argv[2]
 families = %r
 d = pd.read_parquet(daily, columns=["student", "school", "absent"])
 d = d.groupby(["student", "school"], observed=True, sort=False)["absent"].agg(["size", "sum"]).reset_index()
-e = pd.read_parquet(enrolled, columns=["student", "school", "grade"] + families)
+e = pd.read_parquet(enrolled, columns=["student_id", "school_id", "grade"] + families)
+e = e.rename(columns={"student_id": "student", "school_id": "school"})
 e = e.merge(d, on=["student", "school"])
 e = e[e["size"] > 30]
 e["chronic"] = 10 * e["sum"] >= 100 * e["size"]
