@@ -96,7 +96,7 @@ e = pd.read_parquet(enrolled, columns=["student_id", "school_id", "grade"] + fam
 e = e.rename(columns={"student_id": "student", "school_id": "school"})
 e = e.merge(d, on=["student", "school"])
 e = e[e["size"] > 30]
-e["chronic"] = 10 * e["sum"] >= 100 * e["size"]
+e["chronic"] = 10 * e["sum"].astype("int64") >= 100 * e["size"].astype("int64")
 cells = 0
 for keys in [[]] + [[f] for f in families]:
     g = e.groupby(["school", "grade"] + keys, observed=True, dropna=False)["chronic"].agg(["sum", "size"])
