@@ -170,8 +170,23 @@ pub(crate) fn copy_of(path: &Path, table: &Table) -> Result<File, Broken> {
 }
 
 impl Opened {
+    /// A private copy of the file at `path`, read as what its ending says.
+    pub(crate) fn of(
+        path: &Path,
+        copy: File,
+        table: &'static Table,
+        mapping: &Mapping,
+        tally: &mut Tally,
+    ) -> Result<Self, Broken> {
+        if path.extension().is_some_and(|ending| ending == "csv") {
+            Self::csv(copy, table, mapping, tally)
+        } else {
+            Self::parquet(copy, table, mapping, tally)
+        }
+    }
+
     /// Checks the shape of a private copy and finds the table's columns in it.
-    pub(crate) fn csv(
+    fn csv(
         mut copy: File,
         table: &'static Table,
         mapping: &Mapping,
@@ -190,7 +205,7 @@ impl Opened {
     }
 
     /// The same for Parquet.
-    pub(crate) fn parquet(
+    fn parquet(
         copy: File,
         table: &'static Table,
         mapping: &Mapping,
@@ -229,11 +244,7 @@ impl Opened {
     }
 
     /// A file of the store: ours, so neither copied nor mapped, and its students are keys.
-    pub(crate) fn stored(
-        path: &Path,
-        table: &'static Table,
-        tally: &mut Tally,
-    ) -> Result<Self, Broken> {
+    pub(crate) fn stored(path: &Path, table: &'static Table) -> Result<Self, Broken> {
         let file = File::open(path)?;
         let builder =
             shielded(|| ParquetRecordBatchReaderBuilder::try_new(file).map_err(ArrowError::from))?;
@@ -253,7 +264,6 @@ impl Opened {
         let reader = shielded(|| builder.build().map_err(ArrowError::from))?;
         let source = Source::Parquet { places: at.clone(), needed, reader, row_at };
         let places = Places { at, is_export };
-        let _ = tally;
         Ok(Self::new(table, &places, &Mapping::default(), rows, 1, source))
     }
 

@@ -27,9 +27,7 @@ pub(crate) fn ids_at(path: &Path, rows: &BTreeSet<u64>) -> Option<BTreeMap<u64, 
     let mapping = Mapping::of(path.parent()?).ok()?;
     let mut tally = Tally::of(table.name);
     let copy = frame::copy_of(path, table).ok()?;
-    let is_csv = path.extension().is_some_and(|ending| ending == "csv");
-    let open = if is_csv { Opened::csv } else { Opened::parquet };
-    let mut opened = open(copy, table, &mapping, &mut tally).ok()?;
+    let mut opened = Opened::of(path, copy, table, &mapping, &mut tally).ok()?;
     let mut ids = BTreeMap::new();
     let read = opened.each(&mut tally, |frame, _| {
         let (first, end) = (frame.number(0), frame.number(frame.rows));

@@ -4,6 +4,7 @@ use std::{
     fs::File,
     io::{self, Seek},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use flashlight_proto::canonical::Digest;
@@ -23,7 +24,7 @@ const FILES_MAX: usize = 64;
 #[derive(Default)]
 pub(crate) struct Files {
     pub(super) of: Vec<(&'static Table, PathBuf)>,
-    pub(super) mapping: Mapping,
+    pub(super) mapping: Arc<Mapping>,
     /// Tables given twice.
     pub(super) twice: Vec<(&'static Table, PathBuf)>,
     /// Daily attendance of the store, by school year.
@@ -57,7 +58,7 @@ fn table_names() -> String {
 impl Files {
     /// Those of a folder: each table as `.csv` or `.parquet`.
     pub(crate) fn of_folder(folder: &Path) -> Result<Self, FilesError> {
-        let mut files = Self { mapping: Mapping::of(folder)?, ..Self::default() };
+        let mut files = Self { mapping: Arc::new(Mapping::of(folder)?), ..Self::default() };
         for table in tables::ALL {
             for ending in ["csv", "parquet"] {
                 let path = folder.join(format!("{}.{ending}", table.name));
@@ -80,7 +81,7 @@ impl Files {
             return Err(FilesError::Many);
         }
         let beside = paths.first().and_then(|path| path.parent()).unwrap_or_else(|| Path::new("."));
-        let mut files = Self { mapping: Mapping::of(beside)?, ..Self::default() };
+        let mut files = Self { mapping: Arc::new(Mapping::of(beside)?), ..Self::default() };
         for path in paths {
             let ending = path.extension().and_then(|ending| ending.to_str());
             let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
@@ -98,9 +99,9 @@ impl Files {
         self.of.clone()
     }
 
-    /// The same mapping, read anew.
-    pub(crate) fn mapping_again(&self, paths: &[PathBuf]) -> Result<Mapping, FilesError> {
-        Ok(Self::of_paths(paths)?.mapping)
+    /// The folder's own names and codes.
+    pub(crate) fn mapping(&self) -> Arc<Mapping> {
+        Arc::clone(&self.mapping)
     }
 
     /// Files of the store: tables, and daily attendance by school year.
@@ -142,12 +143,7 @@ pub(crate) fn reopened(
     if (bytes, sha256) != (input.bytes, input.sha256) {
         return None;
     }
-    let mut tally = Tally::default();
-    if path.extension().is_some_and(|ending| ending == "csv") {
-        Opened::csv(copy, table, mapping, &mut tally).ok()
-    } else {
-        Opened::parquet(copy, table, mapping, &mut tally).ok()
-    }
+    Opened::of(path, copy, table, mapping, &mut Tally::default()).ok()
 }
 
 /// Length and SHA-256 of a private copy, left at its start.

@@ -57,11 +57,7 @@ fn ids(
     mut see: impl FnMut(&str),
 ) -> Result<(), Broken> {
     let copy = frame::copy_of(path, &ENROLLMENTS)?;
-    let mut opened = if path.extension().is_some_and(|ending| ending == "csv") {
-        Opened::csv(copy, &ENROLLMENTS, mapping, tally)?
-    } else {
-        Opened::parquet(copy, &ENROLLMENTS, mapping, tally)?
-    };
+    let mut opened = Opened::of(path, copy, &ENROLLMENTS, mapping, tally)?;
     opened.each(tally, |frame, _| {
         (0..frame.rows).filter_map(|at| frame.text(STUDENT, at)).for_each(&mut see);
     })

@@ -404,15 +404,11 @@ impl Reading {
         tally: &mut Tally,
     ) -> Result<Opened, Broken> {
         if self.files.is_stored {
-            return Opened::stored(path, table, tally);
+            return Opened::stored(path, table);
         }
         let mut copy = frame::copy_of(path, table)?;
         let input = if self.is_hashed { Some(hashed(&mut copy)?) } else { None };
-        let opened = if path.extension().is_some_and(|ending| ending == "csv") {
-            Opened::csv(copy, table, &self.files.mapping, tally)
-        } else {
-            Opened::parquet(copy, table, &self.files.mapping, tally)
-        }?;
+        let opened = Opened::of(path, copy, table, &self.files.mapping, tally)?;
         if let Some((bytes, sha256)) = input {
             let (file, rows) = (file.to_owned(), opened.rows);
             self.inputs.push(Input { file, bytes, sha256, rows });

@@ -91,14 +91,14 @@ pub fn load(
     now_ms: u64,
 ) -> Result<(Loaded, Records, Report), LoadError> {
     let generations = Generations::open(&dir.join(FOLDER))?;
-    let students = Students::under(&*secret::read_or_make(dir)?);
+    let secret = secret::read_or_make(dir)?;
     let files = Files::of_paths(paths).map_err(RecordsError::from)?;
     let sources = files.sources();
-    let mapping = files.mapping_again(paths).map_err(RecordsError::from)?;
-    let gathered = read::gather(files, students, true)?;
+    let mapping = files.mapping();
+    let gathered = read::gather(files, Students::under(&secret), true)?;
     let next = generations.begin()?;
     let mut loaded = Loaded::new(now_ms, &gathered.inputs);
-    let mut students = Students::under(&*secret::read_or_make(dir)?);
+    let mut students = Students::under(&secret);
     for (table, path) in sources {
         let Some(rows) = kept(&gathered, table) else { continue };
         let Some(input) = gathered.inputs.iter().find(|input| input.is_of(&path)) else { continue };
