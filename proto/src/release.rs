@@ -21,6 +21,7 @@ mod cell;
 mod certificate;
 mod estimate;
 mod folder;
+mod growth;
 mod json;
 mod noisy;
 mod parameters;
@@ -41,6 +42,10 @@ use crate::{
 
 use self::{noisy::Noise, parameters::Parameters};
 
+pub use self::growth::{
+    EivEstimates, GrowthEstimates, HendersonEstimates, MixedEivEstimates, MixedEstimates,
+    OlsEstimates,
+};
 pub use self::{
     cell::{Cell, MAX_EXACT, Outcome},
     folder::{FOLDER_FILES, Verified, VerifyError, verify_folder},
