@@ -46,7 +46,7 @@ pub const COEFFICIENT_BITS: u32 = 40;
 /// Largest coefficient in a broadcast, before its fraction bits.
 const COEFFICIENT_MOST: u64 = 1 << 22;
 /// Most λ of one broadcast.
-pub const LAMBDAS_MAX: usize = 32;
+pub const LAMBDAS_MAX: usize = 48;
 
 /// What a column of a student's row is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -224,9 +224,9 @@ fn second(
         let scores = schools.values().map(|school| score(model, school, beta, corrected));
         let scores: Vec<Vec<i128>> = scores.collect::<Option<_>>()?;
         for (j, k) in upper(model.p()) {
-            let meat = scores.iter().try_fold(0_i128, |sum, score| {
-                sum.checked_add(score[j].checked_mul(score[k])?)
-            });
+            let meat = scores
+                .iter()
+                .try_fold(0_i128, |sum, score| sum.checked_add(score[j].checked_mul(score[k])?));
             values.push(meat?);
         }
     }
@@ -274,12 +274,7 @@ impl Weight {
 
 /// A school's score Σ D(y − D'β), with the correction for errors of measurement where asked, each entry in
 /// units of 2^−`score_bits`.
-fn score(
-    model: &Model,
-    school: &SchoolSums,
-    beta: &[i64],
-    corrected: bool,
-) -> Option<Vec<i128>> {
+fn score(model: &Model, school: &SchoolSums, beta: &[i64], corrected: bool) -> Option<Vec<i128>> {
     let outcome = (model.outcome(), false);
     let terms: Vec<(usize, bool)> =
         model.sources().enumerate().map(|(at, source)| (source, at >= model.outcome())).collect();

@@ -73,7 +73,7 @@ pub struct HendersonEstimates {
     pub sigma2: f64,
     /// τ², at least 0.
     pub tau2: f64,
-    /// N − tr[(D'D)⁻¹D'ZZ'D], by which τ² was divided.
+    /// tr[(D'D)⁻¹D'ZZ'D]: τ² was divided by N less this.
     pub trace: f64,
 }
 
@@ -103,8 +103,8 @@ pub struct MixedEstimates {
 pub struct EivEstimates {
     /// Coefficients.
     pub beta: Vec<f64>,
-    /// Sandwich standard errors, CR0; the clusters are schools.
-    pub se_cr0: Vec<f64>,
+    /// Sandwich standard errors, CR0; the clusters are schools. `None` where `share` is below 1.
+    pub se_cr0: Option<Vec<f64>>,
     /// σ², without the errors of measurement.
     pub sigma2: f64,
     /// τ², at least 0.
