@@ -2,6 +2,10 @@
 //! that districts send (tests/data/star/README.md says where rows and answers are from).
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test binary")]
 
+mod refusals;
+mod simulation;
+mod splits;
+
 use std::collections::BTreeMap;
 
 use flashlight_coordinator::estimate::growth::{constants, estimates};
@@ -14,8 +18,8 @@ use flashlight_proto::schools::SchoolTable;
 use flashlight_proto::study::Study;
 use serde_json::Value;
 
-const ROWS: &str = include_str!("../../../tests/data/star/star.csv");
-const ANSWERS: &str = include_str!("../../../tests/data/star/growth.json");
+const ROWS: &str = include_str!("../../../../tests/data/star/star.csv");
+const ANSWERS: &str = include_str!("../../../../tests/data/star/growth.json");
 /// What every number must reach.
 const RELATIVE: f64 = 1e-8;
 
