@@ -44,6 +44,8 @@ pub(crate) struct Asking<'a> {
     pub(crate) study: &'a Study,
     pub(crate) roster: &'a Roster,
     pub(crate) vouches: &'a [Vouch],
+    /// Whether it is the second round of growth models.
+    pub(crate) second: bool,
 }
 
 impl Node {
@@ -144,7 +146,7 @@ impl Node {
 
     /// Judges a round by policy and books, before keys are advertised for it. Nothing is charged.
     pub(crate) fn permit(&self, asking: &Asking<'_>, terms: &Terms) -> Result<Permit, Refusal> {
-        let Asking { study, roster, vouches } = *asking;
+        let Asking { study, roster, vouches, second } = *asking;
         let policy = self.policy()?;
         let decisions = self.decisions()?;
         let charges = terms.noise.as_ref().map_or_else(BTreeMap::new, |plan| plan.charges());
@@ -161,6 +163,10 @@ impl Node {
             decision: decisions.about(&study.hash()),
         })?;
         let ledger = self.ledger()?;
+        if second {
+            let first = ledger.first_round(study.hash(), &permit.cohort)?;
+            permit = permit.continuing(first);
+        }
         if let Err(refusal) = ledger.admit(&permit) {
             // The officers' override is looked at only where the books alone say no.
             let Some(document) = self.officers_override()? else { return Err(refusal.into()) };
@@ -168,6 +174,16 @@ impl Node {
             ledger.admit(&permit)?;
         }
         Ok(permit)
+    }
+
+    /// Whether there is a first round that a second one with these districts continues.
+    pub(crate) fn has_first_round(
+        &self,
+        study: &Study,
+        cohort: &[DistrictId],
+    ) -> Result<(), Refusal> {
+        self.ledger()?.first_round(study.hash(), cohort)?;
+        Ok(())
     }
 
     fn ledger(&self) -> Result<Ledger, Refusal> {
