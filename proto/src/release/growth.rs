@@ -6,6 +6,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::ReleaseError;
+use crate::{growth::Model, study::Study};
+
 /// One growth model's estimates.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -124,4 +127,71 @@ pub struct MixedEivEstimates {
     pub lambda: f64,
     /// Coefficients.
     pub beta: Vec<f64>,
+}
+
+/// Whether the estimates are those of the study's models: one for each, in order, with its names, and
+/// numbers of the right shape.
+pub(super) fn check(study: &Study, estimates: &[GrowthEstimates]) -> Result<(), ReleaseError> {
+    let models = Model::of_study(study);
+    let wrong = |model: &str, what| Err(ReleaseError::Growth { model: model.to_owned(), what });
+    if models.len() != estimates.len() {
+        let first = models.get(estimates.len()).map_or("", |model| model.name.as_str());
+        return wrong(first, "there is not one estimate for each model of the study");
+    }
+    for (model, estimate) in models.iter().zip(estimates) {
+        if estimate.model != model.name {
+            return wrong(&model.name, "its place holds another model's estimates");
+        }
+        if estimate.school_year != model.year {
+            return wrong(&model.name, "the estimates are another year's");
+        }
+        if estimate.names != model.coefficient_names() {
+            return wrong(&model.name, "the coefficients are not the model's");
+        }
+        if estimate.eiv.is_some() && model.measured == 0 {
+            return wrong(&model.name, "it is corrected for errors that the study does not know");
+        }
+        if !estimate.has_shape(model.p(), model.outcome() - 1) {
+            return wrong(&model.name, "a list is too short or too long, or a number is no number");
+        }
+    }
+    Ok(())
+}
+
+impl GrowthEstimates {
+    /// Whether there are `p` coefficients, `within` of them within schools, and every number is finite.
+    fn has_shape(&self, p: usize, within: usize) -> bool {
+        let finite = |list: &[f64]| list.iter().all(|number| number.is_finite());
+        let list = |list: &[f64]| list.len() == p && finite(list);
+        let mixed = |fit: &MixedEstimates| {
+            let square = fit.covariance.len() == p && fit.covariance.iter().all(|row| list(row));
+            list(&fit.beta)
+                && list(&fit.se)
+                && square
+                && finite(&[fit.lambda, fit.sigma2, fit.tau2, fit.deviance])
+        };
+        let Self { ols, henderson, reml, ml, eiv, .. } = self;
+        let ols_fits = [&ols.beta, &ols.se_iid, &ols.se_moulton, &ols.se_cr0, &ols.se_cr1]
+            .into_iter()
+            .all(|one| list(one))
+            && finite(&[ols.rss, ols.s2]);
+        let henderson_fits = henderson.within_beta.len() == within
+            && finite(&henderson.within_beta)
+            && finite(&[henderson.within_rss, henderson.sigma2, henderson.tau2, henderson.trace]);
+        let eiv_fits = eiv.as_ref().is_none_or(|fit| {
+            let corrected = fit
+                .mixed
+                .as_ref()
+                .is_none_or(|mixed| list(&mixed.beta) && mixed.lambda.is_finite());
+            list(&fit.beta)
+                && list(&fit.se_cr0)
+                && finite(&[fit.sigma2, fit.tau2, fit.share])
+                && corrected
+        });
+        list(&self.centres)
+            && ols_fits
+            && henderson_fits
+            && reml.iter().chain(ml).all(mixed)
+            && eiv_fits
+    }
 }
