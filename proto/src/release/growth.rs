@@ -184,7 +184,7 @@ impl GrowthEstimates {
                 .as_ref()
                 .is_none_or(|mixed| list(&mixed.beta) && mixed.lambda.is_finite());
             list(&fit.beta)
-                && list(&fit.se_cr0)
+                && fit.se_cr0.as_ref().is_none_or(|se| list(se))
                 && finite(&[fit.sigma2, fit.tau2, fit.share])
                 && corrected
         });
