@@ -57,6 +57,7 @@ mod mapping;
 mod model;
 mod numbering;
 mod own_ids;
+mod priors;
 mod pupils;
 mod read;
 mod report;
@@ -77,7 +78,7 @@ pub(crate) use self::{
     ids::ids_at,
     model::{
         Action, Answer, Attendance, College, CourseSubject, ElStatus, Elas, Enrollment, FAMILIES,
-        Graduation, Mark, Outcome, Pupil, Sanction, SchoolNumber, Score, Status,
+        Graduation, Mark, Outcome, PriorScore, Pupil, Sanction, SchoolNumber, Score, Status,
     },
     report::{Fault, MOST_PERCENT_ORPHANS, ROWS_KEPT, ROWS_SHOWN, Tally},
     value::Day,
@@ -154,6 +155,8 @@ pub struct Records {
     pub(crate) enrollments: Vec<Enrollment>,
     pub(crate) attendance: Option<Vec<Attendance>>,
     pub(crate) scores: Option<Vec<Score>>,
+    /// `prior_scores`: carried scores of earlier years.
+    pub(crate) priors: Option<Vec<PriorScore>>,
     pub(crate) actions: Option<Vec<Action>>,
     pub(crate) marks: Option<Vec<Mark>>,
     pub(crate) el_history: Option<Vec<ElStatus>>,
