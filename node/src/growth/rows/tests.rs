@@ -1,0 +1,1 @@
+//! Rows of growth models: who is in, with which values.
