@@ -30,8 +30,7 @@ const REACH: i64 = 160;
 /// The same for grade 2, whose scores are priors of growth alone.
 const MET_BEFORE: [(&str, i64); 2] = [("MATH", 580), ("ELA", 585)];
 const REACH_BEFORE: i64 = 200;
-/// The growth model of the reference answers (`tests/data/star/README.md`). The standard errors of
-/// measurement are ours, about those of the test's manual.
+/// The growth model of an `exact` study. Centres and standard errors of measurement are ours.
 const GROWTH: &str = "
 [[growth]]
 id             = \"math\"

@@ -292,4 +292,6 @@ fn hundredths(sem: Decimal) -> Option<u32> {
 }
 
 #[cfg(test)]
+mod star;
+#[cfg(test)]
 mod tests;

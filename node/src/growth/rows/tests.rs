@@ -7,7 +7,8 @@ use flashlight_proto::{canonical::Digest, identity::DistrictId, schools::SchoolT
 use super::*;
 use crate::records;
 
-const SCHOOLS: &str = "school_id,school_year,school_name,district_id,level,grade_low,grade_high,enrollment
+const SCHOOLS: &str =
+    "school_id,school_year,school_name,district_id,level,grade_low,grade_high,enrollment
 101,2024,One,D1,ES,KN,05,400
 102,2024,Two,D1,ES,KN,05,400
 201,2024,Theirs,D2,ES,KN,05,400
@@ -142,7 +143,8 @@ fn one_in_twenty_without_a_flag_is_left_out_and_one_in_nineteen_refuses_the_mode
         (0..known).for_each(|at| files.pupil(&format!("Q{at:02}"), "N"));
         let (rows, findings) = files.rows("");
         assert_eq!(rows.len(), known + 1);
-        let found = findings.iter().find(|one| one.message.contains("whose sed is not known: 1 of"));
+        let found =
+            findings.iter().find(|one| one.message.contains("whose sed is not known: 1 of"));
         assert_eq!(found.unwrap().effect, effect, "{known} others");
         let (all, findings) = files.rows("sample = \"all\"");
         assert_eq!(all.len(), known + 1);
