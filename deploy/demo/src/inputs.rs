@@ -117,7 +117,7 @@ impl Inputs {
 
     /// What every district's policy allows and asks: this study's indicators, its mode, its cohort.
     pub(crate) fn rules(&self) -> String {
-        let Study { tables, cohort, suppression, mode, rho, .. } = &self.study;
+        let Study { tables, cohort, suppression, mode, rho, growth, .. } = &self.study;
         let mut indicators: Vec<_> =
             tables.iter().map(|table| format!("\"{}\"", table.indicator)).collect();
         indicators.sort();
@@ -126,11 +126,12 @@ impl Inputs {
         let honest = survivors.saturating_sub(cohort.max_colluding);
         let rho = rho.map_or(0.0, |rho| rho.value());
         format!(
-            "[allow]\nindicators = [{}]\nexact_mode = {}\nanonymous_surveys = {}\n\n[floors]\nmin_survivors = {}\n\
+            "[allow]\nindicators = [{}]\nexact_mode = {}\n{}anonymous_surveys = {}\n\n[floors]\nmin_survivors = {}\n\
              min_honest    = {}\nmin_colluding = 1\nmin_cell      = {}\nmax_rho_round = {:?}\n\
              max_rho_year  = {:?}\napproval      = \"within-policy\"\n",
             indicators.join(", "),
             *mode == Mode::Exact,
+            if growth.is_empty() { "" } else { "growth = true\n" },
             self.accepts_responses(),
             survivors.max(LEAST_SURVIVORS),
             honest.max(LEAST_HONEST),

@@ -1,8 +1,10 @@
-//! Growth models at a district: from records to sums of schools, from those to words, and from the
-//! network's coefficients back to the district's own schools.
+//! Growth models at a district: from records to rows, from those to sums of schools and to words, and from
+//! the network's coefficients back to the district's own schools.
 
 mod effects;
+mod rows;
 mod sums;
 
+pub(crate) use self::rows::growth_rows;
 pub use self::effects::{SchoolEffect, school_effect};
 pub use self::sums::{GrowthError, GrowthRow, SchoolSums, growth_words};
