@@ -183,7 +183,7 @@ fn count_growth(
     let (rows, findings) = growth_rows(records, study, schools, &block.model);
     counted.findings.extend(findings);
     let words = SchoolSums::of(&rows, &block.model)
-        .and_then(|sums| growth_words(study, block, &sums))
+        .and_then(|sums| growth_words(block, &sums))
         .map(Zeroizing::new);
     match words {
         Ok(words) => match counted.words.get_mut(block.range()) {

@@ -5,6 +5,6 @@ mod effects;
 mod rows;
 mod sums;
 
-pub(crate) use self::rows::growth_rows;
 pub use self::effects::{SchoolEffect, school_effect};
+pub(crate) use self::rows::{PRIOR_SCORES, growth_rows};
 pub use self::sums::{GrowthError, GrowthRow, SchoolSums, growth_words};
