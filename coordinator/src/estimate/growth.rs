@@ -52,11 +52,7 @@ impl GrowthError {
 ///
 /// # Errors
 /// [`GrowthError`] when the sums give no model.
-pub fn constants(
-    _study: &Study,
-    layout: &Layout,
-    sums: &[i64],
-) -> Result<Vec<Broadcast>, GrowthError> {
+pub fn constants(layout: &Layout, sums: &[i64]) -> Result<Vec<Broadcast>, GrowthError> {
     layout.growth().iter().map(|block| First::new(block, sums)?.broadcast()).collect()
 }
 

@@ -22,12 +22,11 @@ impl Driver {
     ) -> Result<Summed, RunError> {
         let survivors = first.sum.survivors();
         ready.retain(|district, _| survivors.contains(district));
-        let (study, layout) = (Arc::clone(&self.run.study), Arc::clone(&self.run.first_layout));
+        let layout = Arc::clone(&self.run.first_layout);
         let words = first.sum.words().to_vec();
-        let constants =
-            tokio::task::spawn_blocking(move || growth::constants(&study, &layout, &words))
-                .await
-                .map_err(|_| RunError::HubStopped)??;
+        let constants = tokio::task::spawn_blocking(move || growth::constants(&layout, &words))
+            .await
+            .map_err(|_| RunError::HubStopped)??;
         self.run.go_on(&self.hub, survivors.to_vec(), constants, first.terms.round_id)?;
         self.say("growth", 0, 0, "first sums are in; second round at their constants");
         let deadline = Instant::now() + self.run.gather;
