@@ -20,7 +20,7 @@ use flashlight_proto::study::Mode;
 use crate::inputs::{District, Inputs};
 use crate::network::{Network, role, wait_for, wait_for_line};
 use crate::report::{self, View};
-use crate::{answers, make, summary};
+use crate::{answers, growth, make, summary};
 
 /// The made-up network that runs after the STAR data: enough students for a benchmark that says something.
 const MADE_DISTRICTS: u32 = 12;
@@ -382,6 +382,7 @@ fn show_exact(
     writeln!(stdout, "{}\n{}", report::table(&view), report::legend(min_n))?;
     let answers = answers::pooled(inputs, &answers::survivors(verified))?;
     let (equal, hidden) = answers::check_exact(verified, &answers)?;
+    growth::show(inputs, verified, district)?;
     teller.say(&format!(
         "checked against the pooled records: {equal} published cells equal to the last integer, \
          {hidden} hidden"

@@ -7,6 +7,9 @@ mod simulation;
 mod splits;
 
 use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
 
 use flashlight_coordinator::estimate::growth::{constants, estimates};
 use flashlight_node::growth::{GrowthRow, SchoolSums, growth_words, school_effect};
@@ -133,13 +136,9 @@ fn agree_all(what: &str, found: &[f64], want: &Value) {
     }
 }
 
-#[test]
-fn every_number_of_star_agrees_with_the_exact_answers_to_eight_digits() {
-    let (study, schools) = study(STAR);
-    let model = Model::of_study(&study).remove(0);
-    let rows = rows(&model);
-    let (_, found) = fit(&study, &schools, &rows, |district, _| district);
-    let want: Value = serde_json::from_str(ANSWERS).unwrap();
+/// Every number of the answers but the schools' effects.
+#[track_caller]
+fn agrees(found: &GrowthEstimates, want: &Value) {
     assert_eq!((found.students, found.schools), (4551, 74));
     agree_all("OLS", &found.ols.beta, &want["ols"]["beta"]);
     agree("RSS", found.ols.rss, &want["ols"]["rss"]);
@@ -166,6 +165,16 @@ fn every_number_of_star_agrees_with_the_exact_answers_to_eight_digits() {
     agree_all("EIV", &eiv.beta, &want["eiv"]["beta"]);
     agree_all("EIV se", eiv.se_cr0.as_ref().unwrap(), &want["eiv"]["se_CR0"]);
     assert!((eiv.share - 1.0).abs() < f64::EPSILON);
+}
+
+#[test]
+fn every_number_of_star_agrees_with_the_exact_answers_to_eight_digits() {
+    let (study, schools) = study(STAR);
+    let model = Model::of_study(&study).remove(0);
+    let rows = rows(&model);
+    let (_, found) = fit(&study, &schools, &rows, |district, _| district);
+    let want: Value = serde_json::from_str(ANSWERS).unwrap();
+    agrees(&found, &want);
     let effects = want["school_effects_reml"]["rows"].as_array().unwrap();
     assert_eq!(effects.len(), 74);
     let sums = SchoolSums::of(rows.iter().map(|(_, row)| row), &model).unwrap();
@@ -189,4 +198,39 @@ fn the_estimates_are_the_same_to_the_last_bit_however_schools_are_split_over_nod
     let mut reversed = rows;
     reversed.reverse();
     assert!(by_district == fit(&study, &schools, &reversed, |district, _| district % 7));
+}
+
+#[test]
+fn a_release_of_forty_one_real_nodes_agrees_with_the_exact_answers_to_eight_digits() {
+    let out = Path::new(env!("CARGO_TARGET_TMPDIR")).join("growth-star");
+    drop(fs::remove_dir_all(&out));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_flashlight-demo"));
+    let ran = command
+        .args(["--mode", "exact", "--star-only", "--lose", "0", "--out"])
+        .arg(&out)
+        .output()
+        .unwrap();
+    let said = String::from_utf8(ran.stdout).unwrap();
+    assert!(ran.status.success(), "{}\n{said}", String::from_utf8_lossy(&ran.stderr));
+    let release = fs::read_dir(out.join("hub/releases")).unwrap().next().unwrap().unwrap().path();
+    let text = fs::read(release.join("growth.json")).unwrap();
+    let found: Vec<GrowthEstimates> = serde_json::from_slice(&text).unwrap();
+    let want: Value = serde_json::from_str(ANSWERS).unwrap();
+    agrees(&found[0], &want);
+    // The district's own schools, as its node shows them.
+    let effects = want["school_effects_reml"]["rows"].as_array().unwrap();
+    assert!(said.contains("district S11, at its own node:"), "{said}");
+    let shown = said.lines().filter_map(|line| {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        let school: u64 = fields.first()?.parse().ok()?;
+        let row = effects.iter().find(|row| row[0].as_u64() == Some(school))?;
+        Some((fields.get(1..4)?.join(" "), row.clone()))
+    });
+    let mut count = 0;
+    for (shown, row) in shown {
+        let number = |at: usize| row[at].as_f64().unwrap();
+        assert_eq!(shown, format!("{} {:+.1} {:+.1}", row[1], number(2), number(3)));
+        count += 1;
+    }
+    assert!(count > 5, "only {count} schools are shown: {said}");
 }
