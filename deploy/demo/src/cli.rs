@@ -153,7 +153,14 @@ fn demo(cli: &Cli) -> anyhow::Result<()> {
     teller.say(&format!("made a second network: {made}"))?;
     let mode = cli.mode.map_or(Mode::Dp, Mode::from);
     let inputs = Inputs::made(&folder, mode)?;
-    one_network(cli, inputs, &folder.join("run"), &teller)
+    one_network(cli, inputs, &folder.join("run"), &teller)?;
+    if mode == Mode::Exact {
+        // The STAR study had its growth model already.
+        return Ok(());
+    }
+    writeln!(io::stdout(), "\n{}\n", "-".repeat(100)).context("cannot write to stdout")?;
+    let folder = out.join("growth");
+    one_network(cli, Inputs::star_growth(&folder)?, &folder.join("run"), &teller)
 }
 
 /// Runs a whole network over `inputs`, every party under `out`.
@@ -379,6 +386,9 @@ fn show_exact(
     let view = View { cells: verified.release.cells(), exact: None, own, district, min_n };
     let mut stdout = io::stdout();
     writeln!(stdout, "  exact sums, NO FORMAL PRIVACY GUARANTEE\n")?;
+    if inputs.study.tables.is_empty() {
+        return growth::show(inputs, verified, district);
+    }
     writeln!(stdout, "{}\n{}", report::table(&view), report::legend(min_n))?;
     let answers = answers::pooled(inputs, &answers::survivors(verified))?;
     let (equal, hidden) = answers::check_exact(verified, &answers)?;

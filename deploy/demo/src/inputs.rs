@@ -59,6 +59,17 @@ impl Inputs {
         Self::new(folders, star.study.clone(), Some(star))
     }
 
+    /// The STAR data and their growth model alone, without noise: private growth on 4,500 students would
+    /// be noise.
+    pub(crate) fn star_growth(out: &Path) -> anyhow::Result<Self> {
+        let star = star::write_network(out, None).context("cannot write the STAR data")?;
+        let text = fs::read_to_string(&star.study)?;
+        let (head, _) = text.split_once("[[table]]").unwrap_or((&text, ""));
+        let (_, growth) = text.split_once("[[growth]]").context("the STAR study has no growth")?;
+        fs::write(&star.study, format!("{head}[[growth]]{growth}"))?;
+        Self::of_folder(&out.join("districts"), &star.study, Some(Mode::Exact))
+    }
+
     /// The user's folder of district folders, and study; `mode`: what the user takes it for.
     pub(crate) fn of_folder(data: &Path, study: &Path, mode: Option<Mode>) -> anyhow::Result<Self> {
         let inputs = Self::new(subfolders(data)?, study.to_owned(), None)?;

@@ -342,8 +342,10 @@ fn study_text(school_table: &str, rho: Option<f64>) -> String {
         format!("{{ min = {}, max = {}, met = {met} }}", met - reach, met + reach)
     };
     let subject = |(subject, before): (&str, i64)| {
-        let (before, now) = (range(before, REACH_BEFORE), range(MET, REACH));
-        format!("{subject} = {{ \"02\" = {before}, \"03\" = {now} }}")
+        // A wider range of any grade would cost a mean under noise, and only growth reads grade 2.
+        let before = rho.is_none().then(|| format!("\"02\" = {}, ", range(before, REACH_BEFORE)));
+        let now = range(MET, REACH);
+        format!("{subject} = {{ {}\"03\" = {now} }}", before.unwrap_or_default())
     };
     let scores = MET_BEFORE.map(subject).join(",\n           ");
     let mut text = format!(

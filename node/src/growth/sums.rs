@@ -52,12 +52,6 @@ impl GrowthError {
     fn new(model: &Model, what: impl Into<String>) -> Self {
         Self { model: model.name.clone(), what: what.into() }
     }
-
-    /// The stable code of this error.
-    #[must_use]
-    pub const fn code(&self) -> &'static str {
-        "growth_sums"
-    }
 }
 
 impl SchoolSums {
