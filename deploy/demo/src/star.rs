@@ -341,11 +341,13 @@ fn study_text(school_table: &str, rho: Option<f64>) -> String {
     let range = |met: i64, reach: i64| {
         format!("{{ min = {}, max = {}, met = {met} }}", met - reach, met + reach)
     };
+    // Bounds of another grade would widen those of the tables, and with them the noise.
     let subject = |(subject, before): (&str, i64)| {
-        let (before, now) = (range(before, REACH_BEFORE), range(MET, REACH));
-        format!("{subject} = {{ \"02\" = {before}, \"03\" = {now} }}")
+        let before = format!("\"02\" = {}, ", range(before, REACH_BEFORE));
+        let before = if rho.is_none() { before } else { String::new() };
+        format!("{subject} = {{ {before}\"03\" = {} }}", range(MET, REACH))
     };
-    let scores = MET_BEFORE.map(subject).join(",\n           ");
+    let scores = MET_BEFORE.map(subject).join(", ");
     let mut text = format!(
         "# Project STAR, grade 3. The cut and the bounds are ours: STAR had no standard.\n\
          [study]\n\
@@ -462,6 +464,7 @@ mod tests {
             let network = write_network(out.path(), rho).unwrap();
             let study = Study::parse(&fs::read(&network.study).unwrap()).unwrap();
             assert_eq!((study.mode, study.rho.map(|rho| rho.value())), (mode, rho));
+            assert_eq!(study.growth.len(), usize::from(mode == Mode::Exact));
         }
     }
 }
