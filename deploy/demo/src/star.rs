@@ -341,13 +341,13 @@ fn study_text(school_table: &str, rho: Option<f64>) -> String {
     let range = |met: i64, reach: i64| {
         format!("{{ min = {}, max = {}, met = {met} }}", met - reach, met + reach)
     };
+    // Bounds of another grade would widen those of the tables, and with them the noise.
     let subject = |(subject, before): (&str, i64)| {
-        // A wider range of any grade would cost a mean under noise, and only growth reads grade 2.
-        let before = rho.is_none().then(|| format!("\"02\" = {}, ", range(before, REACH_BEFORE)));
-        let now = range(MET, REACH);
-        format!("{subject} = {{ {}\"03\" = {now} }}", before.unwrap_or_default())
+        let before = format!("\"02\" = {}, ", range(before, REACH_BEFORE));
+        let before = if rho.is_none() { before } else { String::new() };
+        format!("{subject} = {{ {before}\"03\" = {} }}", range(MET, REACH))
     };
-    let scores = MET_BEFORE.map(subject).join(",\n           ");
+    let scores = MET_BEFORE.map(subject).join(", ");
     let mut text = format!(
         "# Project STAR, grade 3. The cut and the bounds are ours: STAR had no standard.\n\
          [study]\n\
@@ -464,6 +464,7 @@ mod tests {
             let network = write_network(out.path(), rho).unwrap();
             let study = Study::parse(&fs::read(&network.study).unwrap()).unwrap();
             assert_eq!((study.mode, study.rho.map(|rho| rho.value())), (mode, rho));
+            assert_eq!(study.growth.len(), usize::from(mode == Mode::Exact));
         }
     }
 }

@@ -257,3 +257,38 @@ fn the_rows_of_the_loaded_store_are_those_of_the_folder() {
     assert_eq!(of(&loaded), of(&read));
     assert_eq!(of(&read).len(), 2);
 }
+
+#[test]
+fn a_standard_error_that_cannot_be_leaves_the_score_out() {
+    for (sem, stands) in
+        [("0", false), ("-3", false), ("0.004", false), ("10001", false), ("0.01", true)]
+    {
+        let mut files = Files::new();
+        (0..150).for_each(|at| files.pupil(&format!("Q{at:03}"), "N"));
+        files.assessments = files.assessments.replacen("11.5", sem, 1);
+        files.priors = files.priors.replacen("20.25", sem, 1);
+        let folder = tempfile::tempdir().unwrap();
+        files.write(folder.path());
+        let (records, report) = Records::read(folder.path()).unwrap();
+        let kept: Vec<_> =
+            report.files.iter().map(|file| file.rows_read - file.rows_kept).collect();
+        let (scores, priors) = (records.scores.unwrap().len(), records.priors.unwrap().len());
+        let lost = usize::from(!stands);
+        assert_eq!((scores, priors), (151 - lost, 302 - lost), "{sem}: {kept:?}");
+    }
+}
+
+#[test]
+fn a_carried_score_stands_once_and_two_that_differ_are_both_left_out() {
+    for (score, kept) in [("2390", 302), ("2391", 301)] {
+        let mut files = Files::new();
+        (0..150).for_each(|at| files.pupil(&format!("Q{at:03}"), "N"));
+        files.carried(&format!("P01,MATH,2024,1,{score},20.25,03"));
+        let folder = tempfile::tempdir().unwrap();
+        files.write(folder.path());
+        let (records, report) = Records::read(folder.path()).unwrap();
+        assert_eq!(records.priors.unwrap().len(), kept);
+        let mut findings = report.files.iter().flat_map(|file| &file.findings);
+        assert!(findings.any(|finding| finding.rule == Rule::E005));
+    }
+}
