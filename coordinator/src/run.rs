@@ -360,7 +360,8 @@ impl Run {
 
     /// A line for the operator.
     pub(crate) fn why_fixed(&self) -> Option<String> {
-        let fixed = self.fixed.as_ref()?;
+        // A second round goes on with those who have just answered: that is told already.
+        let fixed = self.fixed.as_ref().filter(|_| self.second.is_none())?;
         let why = if self.past.answers.contains(fixed) {
             "answered by these districts before"
         } else {

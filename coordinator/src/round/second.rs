@@ -28,7 +28,9 @@ impl Driver {
             .await
             .map_err(|_| RunError::HubStopped)??;
         self.run.go_on(&self.hub, survivors.to_vec(), constants, first.terms.round_id)?;
-        self.say("growth", 0, 0, "first sums are in; second round at their constants");
+        let text =
+            format!("first sums are in; second round with the same {} districts", survivors.len());
+        self.say("growth", 0, 0, &text);
         let deadline = Instant::now() + self.run.gather;
         for _ in 0..=MAX_RECUTS {
             ready = self.gather(ready, deadline).await?;
