@@ -8,6 +8,7 @@
 pub mod ca;
 pub mod cli;
 pub mod enrolment;
+pub mod estimate;
 mod history;
 pub mod hub;
 pub mod journal;

@@ -20,6 +20,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 mod phase;
+mod second;
 
 use crate::hub::{Hub, SessionId};
 use crate::journal::Entry;
@@ -56,9 +57,16 @@ impl From<RunError> for Stop {
 }
 
 /// The sum of one round and what it was taken over.
-pub(crate) struct Finished {
+pub(crate) struct Summed {
     pub(crate) terms: Arc<Terms>,
     pub(crate) sum: NoisySum,
+}
+
+/// All sums of one run.
+pub(crate) struct Finished {
+    pub(crate) first: Summed,
+    /// Of growth models.
+    pub(crate) second: Option<Summed>,
 }
 
 /// One run on its way through its rounds.
@@ -76,15 +84,26 @@ pub(crate) struct Driver {
 type Ready = BTreeMap<DistrictId, SessionId>;
 
 impl Driver {
-    /// Runs until a sum is opened or nothing more can be done.
+    /// Runs until all sums are opened or nothing more can be done.
     pub(crate) async fn drive(&mut self) -> Result<Finished, RunError> {
-        let mut ready = self.gather().await?;
+        let (first, ready) = self.first().await?;
+        if self.run.study.growth.is_empty() {
+            return Ok(Finished { first, second: None });
+        }
+        let second = self.second(&first, ready).await?;
+        Ok(Finished { first, second: Some(second) })
+    }
+
+    /// Runs until the first sum is opened, and tells over which connections.
+    async fn first(&mut self) -> Result<(Summed, Ready), RunError> {
+        let deadline = Instant::now() + self.run.gather;
+        let mut ready = self.gather(Ready::new(), deadline).await?;
         for recut in 0..=MAX_RECUTS {
             self.run.enough(&ready)?;
             let terms = Arc::new(self.open_round(&ready)?);
             self.withdrawn.clear();
             match self.round(&terms, &ready).await {
-                Ok(sum) => return Ok(Finished { terms, sum }),
+                Ok(sum) => return Ok((Summed { terms, sum }, ready)),
                 Err(Stop::Recut(lost, _)) if self.run.is_fixed() => {
                     return Err(self.run.incomplete(lost.into_iter().collect()));
                 }
@@ -130,14 +149,14 @@ impl Driver {
     }
 
     /// Waits until every active district has answered, or the time is up.
-    async fn gather(&mut self) -> Result<Ready, RunError> {
-        let deadline = Instant::now() + self.run.gather;
+    ///
+    /// `ready`: those who have answered already, and are not asked again while they stay connected.
+    async fn gather(&mut self, mut ready: Ready, deadline: Instant) -> Result<Ready, RunError> {
         if let Some(text) = self.run.why_fixed() {
             self.say("gather", 0, 0, &text);
         }
         let mut want = self.run.wanted().count();
-        let mut announced: Ready = BTreeMap::new();
-        let mut ready: Ready = BTreeMap::new();
+        let mut announced = ready.clone();
         let mut refused: BTreeMap<DistrictId, String> = BTreeMap::new();
         loop {
             if self.run.renew_roster(&self.hub) {
@@ -206,7 +225,7 @@ impl Driver {
     /// Fixes the terms of a new round and makes them durable before anybody hears of them.
     fn open_round(&self, ready: &Ready) -> Result<Terms, RunError> {
         let chosen = self.run.choose(&self.hub, ready.keys())?;
-        let terms = Terms::of_study(&self.run.study, &self.run.schools, &self.run.layout, chosen)
+        let terms = Terms::of_study(&self.run.study, &self.run.schools, self.run.layout(), chosen)
             .map_err(|error| RunError::Cohort(Box::new(error)))?;
         self.hub.record(&Entry::RoundStarted {
             run: hex::encode(self.run.id.0),
@@ -350,6 +369,7 @@ impl Driver {
             parent_releases: terms.parent_releases.clone(),
             log_checkpoint: terms.log_checkpoint,
             quorum: u32::from(terms.cohort.t),
+            constants: self.run.constants().to_vec(),
         }
     }
 
@@ -375,7 +395,12 @@ impl Driver {
         ready: &Ready,
     ) -> Result<BTreeSet<DistrictId>, RunError> {
         self.hub.pause(phase.word(), "before").await;
-        let deadline = Instant::now() + self.run.step;
+        let patience = match phase {
+            // Nodes count again before they advertise.
+            Phase::Keys(_) if self.run.first_round().is_some() => self.run.gather,
+            _ => self.run.step,
+        };
+        let deadline = Instant::now() + patience.max(self.run.step);
         let mut withdrawn = std::mem::take(&mut self.withdrawn);
         let mut shown = usize::MAX;
         let lost = loop {

@@ -7,24 +7,29 @@ use std::sync::Arc;
 
 use flashlight_proto::canonical::Digest;
 use flashlight_proto::dp::{NoiseError, NoisePlan};
+use flashlight_proto::growth::Broadcast;
 use flashlight_proto::identity::DistrictId;
 use flashlight_proto::layout::{Layout, LayoutError};
 use flashlight_proto::question::Question;
-use flashlight_proto::release::{Release, ReleaseError, RoundFacts};
+use flashlight_proto::release::ReleaseError;
 use flashlight_proto::roster::{MemberState, Roster};
 use flashlight_proto::schools::{SchoolTable, SchoolsError};
 use flashlight_proto::secagg::{Abort, Chosen, Party, RoundId, TermsError};
 use flashlight_proto::study::{Mode, Study, StudyError, study_digest};
-use flashlight_proto::wire::{Directive, Ended, RunId, SCHOOLS_MAX, STUDY_MAX, pb};
+use flashlight_proto::wire::{RunId, SCHOOLS_MAX, STUDY_MAX, pb};
 use flashlight_store::StoreError;
-use flashlight_store::files::{self, Draft};
+use flashlight_store::files;
 use rand_core::{Rng as _, UnwrapErr};
 use tokio::sync::mpsc;
 
+use crate::estimate::growth::GrowthError;
 use crate::history::{Past, Sizes};
-use crate::hub::{Hub, Offered, now_ms};
-use crate::journal::Entry;
-use crate::round::{Driver, EVENT_QUEUE, Finished, Patience};
+use crate::hub::{Hub, Offered};
+use crate::round::{Driver, EVENT_QUEUE, Patience};
+
+mod publish;
+
+use publish::{abandon, publish};
 
 /// A run did not end in a release. Sorted by who can mend it.
 #[derive(Debug, thiserror::Error)]
@@ -121,6 +126,9 @@ pub(crate) enum RunError {
     /// The protocol ended the round.
     #[error("the round was aborted: {0}")]
     Aborted(Abort),
+    /// The growth models cannot be estimated.
+    #[error("the growth models cannot be estimated from their sums")]
+    Growth(#[source] Box<GrowthError>),
     /// The sums do not make a release.
     #[error("the sums do not make a release")]
     Release(#[source] Box<ReleaseError>),
@@ -135,6 +143,12 @@ pub(crate) enum RunError {
 impl From<Abort> for RunError {
     fn from(abort: Abort) -> Self {
         Self::Aborted(abort)
+    }
+}
+
+impl From<GrowthError> for RunError {
+    fn from(error: GrowthError) -> Self {
+        Self::Growth(Box::new(error))
     }
 }
 
@@ -164,6 +178,7 @@ impl RunError {
             Self::TooFewReady { .. } => "too_few_ready",
             Self::TooManyRecuts => "too_many_recuts",
             Self::Aborted(abort) => abort.code(),
+            Self::Growth(error) => error.code(),
             Self::Release(error) => error.code(),
             Self::HubStopped => "hub_stopped",
         }
@@ -187,7 +202,9 @@ pub(crate) struct Run {
     pub(crate) id: RunId,
     pub(crate) study: Arc<Study>,
     pub(crate) schools: Arc<SchoolTable>,
-    pub(crate) layout: Arc<Layout>,
+    /// Of the first round.
+    pub(crate) first_layout: Arc<Layout>,
+    second: Option<Second>,
     pub(crate) roster: ActiveRoster,
     pub(crate) gather: std::time::Duration,
     pub(crate) step: std::time::Duration,
@@ -198,6 +215,14 @@ pub(crate) struct Run {
     fixed: Option<Vec<DistrictId>>,
     study_toml: Arc<Vec<u8>>,
     schools_csv: Arc<Vec<u8>>,
+}
+
+/// What the second round of growth models is taken at.
+struct Second {
+    layout: Arc<Layout>,
+    constants: Vec<Broadcast>,
+    /// The round that it follows.
+    first: RoundId,
 }
 
 /// A study and its school table, read and checked.
@@ -274,7 +299,8 @@ impl Run {
             id: RunId(random()),
             study: Arc::new(study),
             schools: Arc::new(schools),
-            layout: Arc::new(layout),
+            first_layout: Arc::new(layout),
+            second: None,
             roster: ActiveRoster::of(hub),
             gather: patience.gather,
             step: patience.step,
@@ -284,6 +310,38 @@ impl Run {
             study_toml: Arc::new(study_toml),
             schools_csv: Arc::new(schools_csv),
         })
+    }
+
+    /// Goes on to the second round: over exactly the survivors of the first.
+    pub(crate) fn go_on(
+        &mut self,
+        hub: &Hub,
+        survivors: Vec<DistrictId>,
+        constants: Vec<Broadcast>,
+        first: RoundId,
+    ) -> Result<(), RunError> {
+        let layout = Layout::second(&self.study, &self.schools, &constants)
+            .map_err(|error| RunError::Layout(Box::new(error)))?;
+        self.second = Some(Second { layout: Arc::new(layout), constants, first });
+        // Read again: the first round is an answer by now.
+        self.past = hub.with_state(|state| Past::of(&state.journal, &self.questions))?;
+        self.fixed = Some(survivors);
+        Ok(())
+    }
+
+    /// The layout of the round that the run is at.
+    pub(crate) fn layout(&self) -> &Arc<Layout> {
+        self.second.as_ref().map_or(&self.first_layout, |second| &second.layout)
+    }
+
+    /// The first round, once the run is past it.
+    pub(crate) fn first_round(&self) -> Option<RoundId> {
+        self.second.as_ref().map(|second| second.first)
+    }
+
+    /// What the round that the run is at is taken at; none in the first.
+    pub(crate) fn constants(&self) -> &[Broadcast] {
+        self.second.as_ref().map_or(&[], |second| &second.constants)
     }
 
     /// Takes the newest roster; whether it is another than before. Nodes that looked at the old one
@@ -302,7 +360,8 @@ impl Run {
 
     /// A line for the operator.
     pub(crate) fn why_fixed(&self) -> Option<String> {
-        let fixed = self.fixed.as_ref()?;
+        // A second round goes on with those who have just answered: that is told already.
+        let fixed = self.fixed.as_ref().filter(|_| self.second.is_none())?;
         let why = if self.past.answers.contains(fixed) {
             "answered by these districts before"
         } else {
@@ -455,108 +514,4 @@ pub(crate) async fn run(
         abandon(&driver, error);
     }
     result
-}
-
-/// Makes the release durable: files under a temporary name, then the journal, then the rename.
-async fn publish(driver: &Driver, finished: Finished) -> Result<String, RunError> {
-    let Driver { hub, run, .. } = driver;
-    let Finished { terms, sum } = finished;
-    driver.say("publish", 0, 0, "writing the release");
-    for liar in sum.liars() {
-        let text =
-            format!("a share from district {liar} does not fit: it lied, or who dealt it did");
-        driver.say("unmask", 0, 0, &text);
-    }
-    let authority = hub.authority();
-    let facts = RoundFacts {
-        round_id: terms.round_id.to_string(),
-        round_number: terms.round_number,
-        ctx: terms.ctx(),
-        roster_hash: terms.roster,
-        sizes: terms.cohort,
-        cohort: terms.parties.iter().map(|party| party.district.clone()).collect(),
-        survivors: sum.survivors().to_vec(),
-        lost: sum.lost().to_vec(),
-        log_checkpoint: Digest::from(hub.head().hash),
-        released_at_ms: now_ms(),
-        hub: authority.hub_key(),
-        software: concat!("flashlight ", env!("CARGO_PKG_VERSION")).to_owned(),
-    };
-    let [study_toml, schools_csv] = [&run.study_toml, &run.schools_csv].map(Arc::clone);
-    let (study, schools, layout) =
-        (Arc::clone(&run.study), Arc::clone(&run.schools), Arc::clone(&run.layout));
-    let round = terms.round_id.to_string();
-    // Two studies may share an id; no two rounds share theirs.
-    let folder = format!("{}-{:04}-{}", run.study.id, terms.round_number, &round[..8]);
-    let path = hub.releases().join(&folder);
-    let mut draft = Draft::begin(&path)?;
-    let written = blocking(move || {
-        let release = Release::build(&study, &schools, &layout, sum.words(), facts)?;
-        let put = |name: &str, piece: &[u8]| draft.put(name, piece).map_err(RunError::from);
-        let hash = release.write_folder(authority.hub(), &study_toml, &schools_csv, put)?;
-        Ok::<_, RunError>((draft, hash))
-    });
-    let (draft, release) = written.await??;
-    hub.record(&Entry::Publishing { round: round.clone(), folder: folder.clone(), release })?;
-    hub.pause("publish", "before").await;
-    blocking(move || draft.publish()).await??;
-    hub.pause("publish", "after").await;
-    hub.record(&Entry::Published { round, folder, release })?;
-    tell(driver, Some(terms.round_id), Some(release), "", "");
-    Ok(path.display().to_string())
-}
-
-/// Work on a whole release: the districts' connections and the operator's progress go on beside it.
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, RunError> {
-    tokio::task::spawn_blocking(work).await.map_err(|_| RunError::HubStopped)
-}
-
-/// Writes down why a run ended without a release, and tells the nodes.
-fn abandon(driver: &Driver, error: &RunError) {
-    let latest = |key: String| {
-        let found = driver.hub.with_state(|state| state.journal.latest(&key));
-        found.ok().flatten().map(|recorded| recorded.entry)
-    };
-    let round = match latest(format!("run/{}", hex::encode(driver.run.id.0))) {
-        Some(Entry::RoundStarted { round, .. }) => Some(round),
-        _ => None,
-    };
-    let open = round.as_ref().filter(|round| {
-        !matches!(latest(format!("round/{round}")), Some(Entry::RoundEnded { .. }))
-    });
-    if let Some(round) = open {
-        let ended = Entry::RoundEnded {
-            round: round.clone(),
-            code: error.code().to_owned(),
-            reason: error.chain(),
-        };
-        if let Err(error) = driver.hub.record(&ended) {
-            tracing::error!(code = error.code(), "the end of a round could not be recorded");
-        }
-    }
-    let round = round.and_then(|text| hex::decode(text).ok());
-    let round = round.and_then(|bytes| RoundId::try_from(bytes.as_slice()).ok());
-    tell(driver, round, None, error.code(), &error.chain());
-}
-
-fn tell(
-    driver: &Driver,
-    round: Option<RoundId>,
-    release: Option<Digest>,
-    code: &str,
-    reason: &str,
-) {
-    let ended = Ended {
-        run: driver.run.id,
-        round,
-        release,
-        code: code.to_owned(),
-        reason: reason.to_owned(),
-        recut: false,
-    };
-    for district in driver.hub.sessions().keys() {
-        driver.hub.send(district, Directive::Ended(ended.clone()));
-    }
 }

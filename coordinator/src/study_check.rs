@@ -14,6 +14,7 @@ use flashlight_proto::secagg::sparse_plan::SparsePlan;
 use flashlight_proto::{
     category::Indicator,
     dp::{BlockPlan, NoisePlan, SizeForecast, TableForecast, rounded_up},
+    growth::Model,
     layout::{Layout, Part, questions, years_measured, years_read},
     schools::SchoolTable,
     study::{CohortSizes, Study, TableSpec},
@@ -124,8 +125,19 @@ impl Check {
         for (index, table) in study.tables.iter().enumerate() {
             lines.push(format!("table      {}", table_text(index, table)));
         }
+        for model in Model::of_study(study) {
+            lines.push(format!(
+                "growth     {}: {} coefficients, two rounds over the same districts",
+                model.name,
+                model.p()
+            ));
+        }
         for question in questions(study) {
             lines.push(format!("asks       {question}"));
+        }
+        for spec in &study.growth {
+            let (subject, year, as_of) = (spec.subject, study.school_year, study.as_of);
+            lines.push(format!("asks       growth of {subject} in {year} as of {as_of}"));
         }
         lines.push(
             "public     the list of districts, the study (bounds, centres, cuts, min_n), and"

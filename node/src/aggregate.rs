@@ -14,13 +14,14 @@ use std::{
 use flashlight_proto::{
     category::Indicator,
     identity::DistrictId,
-    layout::{Block, Encoding, Layout},
+    layout::{Block, Encoding, GrowthBlock, Layout},
     schools::SchoolTable,
     study::Study,
 };
 use zeroize::Zeroizing;
 
 use crate::{
+    growth::{self, SchoolSums, growth_rows, growth_words},
     indicators::{self, Amount, Ask, Counted as One, Notes, Schools, Student, Term},
     records::{Effect, Finding, Records, RecordsError, Report, Rule, Source},
 };
@@ -87,10 +88,14 @@ pub(crate) fn records_for(
     if let Some(data) = data {
         return Ok(Records::read(data)?.0);
     }
-    let years: BTreeSet<i16> =
-        study.tables.iter().flat_map(|table| table.years.iter().copied()).collect();
+    let tables = study.tables.iter().flat_map(|table| table.years.iter().copied());
+    let growth = study.growth.iter().map(|_| study.school_year);
+    let years: BTreeSet<i16> = tables.chain(growth).collect();
     let years: Vec<i16> = years.into_iter().collect();
-    let names = indicators::tables_of(study.tables.iter().map(|table| table.indicator));
+    let mut names = indicators::tables_of(study.tables.iter().map(|table| table.indicator));
+    if !study.growth.is_empty() {
+        names.extend([Source::Assessments.name(), growth::PRIOR_SCORES]);
+    }
     Records::loaded(dir, Some(&years), Some(&names))
 }
 
@@ -144,6 +149,10 @@ pub(crate) fn count<'a>(
     for block in layout.blocks() {
         years.entry(block.year).or_default().entry(block.table).or_default().push(block);
     }
+    // Growth places students as the tables of its year do, and that walk tells what is wrong with them.
+    for block in layout.growth() {
+        years.entry(block.model.year).or_default();
+    }
     let schools = Schools::public(records, schools, whose.district);
     for (year, tables) in years {
         let term = Term::new(year, study.as_of.into(), &schools);
@@ -157,7 +166,35 @@ pub(crate) fn count<'a>(
         });
         count_year(records, &term, asked.collect(), &mut counted);
     }
+    for block in layout.growth() {
+        count_growth(records, study, &schools, block, &mut counted);
+    }
     counted
+}
+
+/// Puts the words of one growth model where they belong.
+fn count_growth(
+    records: &Records,
+    study: &Study,
+    schools: &Schools,
+    block: &GrowthBlock,
+    counted: &mut Counted,
+) {
+    let (rows, findings) = growth_rows(records, study, schools, &block.model);
+    counted.findings.extend(findings);
+    let words = SchoolSums::of(&rows, &block.model)
+        .and_then(|sums| growth_words(block, &sums))
+        .map(Zeroizing::new);
+    match words {
+        Ok(words) => match counted.words.get_mut(block.range()) {
+            Some(place) if place.len() == words.len() => place.copy_from_slice(&words),
+            _ => {
+                let text = format!("growth {}: its words are not the layout's", block.model.name);
+                counted.findings.push(refusal(Rule::E008, text));
+            }
+        },
+        Err(error) => counted.findings.push(refusal(Rule::E008, error.to_string())),
+    }
 }
 
 /// One table in one year.
@@ -208,15 +245,35 @@ fn missing(records: &Records, study: &Study) -> Vec<Finding> {
         for (source, year) in years.flat_map(|year| indicators::needs(table.indicator, *year)) {
             let Some(year) = year.filter(|_| records.has(source)) else { continue };
             if !records.has_year(source, year) && needed.insert((source.name(), year)) {
-                let text = format!(
-                    "{} has no row that counts of school year {year}, which the study reads",
-                    source.name()
-                );
-                findings.push(refusal(Rule::E009, text));
+                findings.push(refusal(Rule::E009, no_row(source, year)));
             }
         }
     }
+    let growth = study.growth.iter();
+    let of_growth =
+        growth.flat_map(|spec| [Source::Enrollments, Source::Assessments].map(|one| (spec, one)));
+    for (spec, source) in of_growth {
+        let year = study.school_year;
+        let name = source.name();
+        if !records.has(source) && needed.insert((name, 0)) {
+            let text = format!(
+                "growth {} needs {name}.csv or {name}.parquet in the district's folder",
+                spec.id
+            );
+            findings.push(refusal(Rule::E009, text));
+        } else if records.has(source)
+            && !records.has_year(source, year)
+            && needed.insert((name, year))
+        {
+            findings.push(refusal(Rule::E009, no_row(source, year)));
+        }
+    }
     findings
+}
+
+fn no_row(source: Source, year: i16) -> String {
+    let name = source.name();
+    format!("{name} has no row that counts of school year {year}, which the study reads")
 }
 
 /// That an indicator needs a file.

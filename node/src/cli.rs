@@ -3,7 +3,6 @@
 //! Results go to stdout; everything else to stderr as `node: …`, then `hint:` lines. Exit codes:
 //! 0 done, 1 failed, 2 usage, 3 refused by the district's own rules or the hub.
 
-use std::collections::BTreeMap;
 use std::io::{self, BufRead as _, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -36,12 +35,6 @@ use crate::preview::{self, Asked};
 use crate::records::Records;
 use crate::results;
 use crate::round::{Node, Question, Refusal, Words, now_ms};
-
-/// Largest file of a release folder that `verify` reads.
-const RELEASE_FILE_MAX: u64 = 256 * 1024 * 1024;
-
-/// Most files `verify` looks at.
-const RELEASE_FILES_MAX: usize = 64;
 
 /// What a result that cannot be written is told as.
 const NO_STDOUT: &str = "cannot write to stdout";
@@ -123,6 +116,8 @@ enum Command {
     Local(results::LocalArgs),
     /// Write the students and rows behind one number to a file, and note it
     Extract(results::ExtractArgs),
+    /// Show the growth of the district's own schools under a release's models
+    Growth(results::GrowthArgs),
     /// Stay connected to the hub and take part in studies
     Run {
         /// This node's folder
@@ -245,6 +240,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Load { paths, dir } => load::command(&paths, &dir),
         Command::Local(args) => results::show(&args),
         Command::Extract(args) => results::extract(&args),
+        Command::Growth(args) => results::growth(&args),
         Command::Run { dir, data, pause_at } => serve(&dir, data, pause_at),
         Command::Verify { folder, hub_key, dir } => {
             verify(&folder, hub_key.as_deref(), dir.as_deref())
@@ -403,14 +399,7 @@ fn verify(folder: &Path, hub_key: Option<&str>, dir: Option<&Path>) -> anyhow::R
         (None, Some(dir)) => Some(Membership::open(dir)?.hub_key()),
         (None, None) => None,
     };
-    let mut files = BTreeMap::new();
-    let entries = std::fs::read_dir(folder)
-        .with_context(|| format!("cannot read the folder {}", folder.display()))?;
-    for entry in entries.take(RELEASE_FILES_MAX) {
-        let entry = entry?;
-        let name = entry.file_name().to_string_lossy().into_owned();
-        files.insert(name, read_limited(&entry.path(), RELEASE_FILE_MAX)?);
-    }
+    let files = results::release_files(folder)?;
     let verified = match verify_folder(&files, hub.as_ref()) {
         Ok(verified) => verified,
         Err(error) => {

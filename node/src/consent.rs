@@ -77,6 +77,8 @@ pub struct Permit {
     pub(crate) floors: Floors,
     pub(crate) second_set: bool,
     pub(crate) document: Option<Override>,
+    /// The first round, hex, whose second round this is.
+    pub(crate) continues: Option<String>,
 }
 
 impl Permit {
@@ -84,6 +86,13 @@ impl Permit {
     #[must_use]
     pub fn overridden(mut self, document: Override) -> Self {
         self.document = Some(document);
+        self
+    }
+
+    /// The same, for the second round of growth models: the first, hex, is not over and has not failed.
+    #[must_use]
+    pub fn continuing(mut self, first: String) -> Self {
+        self.continues = Some(first);
         self
     }
 
@@ -134,6 +143,9 @@ impl Policy {
         if let Some(table) = adults.next().filter(|_| !self.allow.anonymous_surveys) {
             return Err(Refusal::AnonymousSurveys { indicator: table.indicator });
         }
+        if !study.growth.is_empty() && !self.allow.growth {
+            return Err(Refusal::Growth);
+        }
         if study.mode == Mode::Exact && !self.allow.exact_mode {
             return Err(Refusal::Exact);
         }
@@ -176,6 +188,7 @@ impl Policy {
             floors: self.floors.clone(),
             second_set: self.allow.second_set,
             document: None,
+            continues: None,
         })
     }
 

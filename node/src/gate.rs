@@ -21,7 +21,7 @@ use flashlight_proto::wire::{Logged, pb};
 use flashlight_store::files::{create_private_dir, read_limited, write_private};
 use zeroize::Zeroizing;
 
-use crate::consent::{self, Decisions, Facts, Permit, Policy, log_origin};
+use crate::consent::{self, Decision, Decisions, Facts, Permit, Policy, log_origin};
 use crate::ledger::{self, Ledger, OVERRIDE_BYTES_MAX, Override, Spend, check_not_behind};
 use crate::node::{Node, Refusal, now_ms};
 use crate::noise::{self, NoiseError};
@@ -44,6 +44,8 @@ pub(crate) struct Asking<'a> {
     pub(crate) study: &'a Study,
     pub(crate) roster: &'a Roster,
     pub(crate) vouches: &'a [Vouch],
+    /// Whether it is the second round of growth models.
+    pub(crate) second: bool,
 }
 
 impl Node {
@@ -105,7 +107,9 @@ impl Node {
     pub(crate) fn consider(&self, study: &Study, signed: &pb::SignedStudy) -> Result<(), Refusal> {
         let policy = self.policy()?;
         let mut decisions = self.decisions()?;
-        let judged = policy.judge_study(study, decisions.about(&study.hash()));
+        // Who comes back between the two rounds of growth models is not asked twice.
+        let again = !study.growth.is_empty() && self.ledger()?.has_open_first(study.hash());
+        let judged = policy.judge_study(study, said(&decisions, study, again));
         if let Err(consent::Refusal::Waiting { .. }) = &judged {
             self.keep(study, signed)?;
             self.with_journal(|journal| decisions.wait(journal, study, now_ms()))
@@ -144,9 +148,16 @@ impl Node {
 
     /// Judges a round by policy and books, before keys are advertised for it. Nothing is charged.
     pub(crate) fn permit(&self, asking: &Asking<'_>, terms: &Terms) -> Result<Permit, Refusal> {
-        let Asking { study, roster, vouches } = *asking;
+        let Asking { study, roster, vouches, second } = *asking;
         let policy = self.policy()?;
         let decisions = self.decisions()?;
+        let ledger = self.ledger()?;
+        let first = if second {
+            let cohort: Vec<_> = terms.parties.iter().map(|party| party.district.clone()).collect();
+            Some(ledger.first_round(study.hash(), &cohort)?)
+        } else {
+            None
+        };
         let charges = terms.noise.as_ref().map_or_else(BTreeMap::new, |plan| plan.charges());
         let log_origin = log_origin(&self.hub_key);
         let mut permit = policy.judge(&Facts {
@@ -158,9 +169,11 @@ impl Node {
             vouches,
             log_origin: &log_origin,
             district: &self.district,
-            decision: decisions.about(&study.hash()),
+            decision: said(&decisions, study, first.is_some()),
         })?;
-        let ledger = self.ledger()?;
+        if let Some(first) = first {
+            permit = permit.continuing(first);
+        }
         if let Err(refusal) = ledger.admit(&permit) {
             // The officers' override is looked at only where the books alone say no.
             let Some(document) = self.officers_override()? else { return Err(refusal.into()) };
@@ -168,6 +181,16 @@ impl Node {
             ledger.admit(&permit)?;
         }
         Ok(permit)
+    }
+
+    /// Whether there is a first round that a second one with these districts continues.
+    pub(crate) fn has_first_round(
+        &self,
+        study: &Study,
+        cohort: &[DistrictId],
+    ) -> Result<(), Refusal> {
+        self.ledger()?.first_round(study.hash(), cohort)?;
+        Ok(())
     }
 
     fn ledger(&self) -> Result<Ledger, Refusal> {
@@ -221,6 +244,13 @@ impl Node {
             tracing::error!(%round, code = error.code(), "the end of a round was not recorded");
         }
     }
+}
+
+/// What the officer said of a study. The yes that a first round of growth models used up is for the
+/// second, too; `again`: whether there is such a round. A no always counts.
+fn said<'a>(decisions: &'a Decisions, study: &Study, again: bool) -> Option<&'a Decision> {
+    let said = decisions.about(&study.hash());
+    if again { said.or(Some(&Decision::Approved)) } else { said }
 }
 
 /// What was paid for, ready to be masked: with noise in `dp`, as it is in `exact`.

@@ -90,6 +90,9 @@ pub enum Entry {
         apart: u16,
         /// The officers' override that let this round in.
         document: Option<Digest>,
+        /// The first round, hex, of growth models whose second round this is.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        continues: Option<String>,
     },
     /// The one set of survivors of the round's questions, before the confirm signature leaves.
     Answered {

@@ -14,6 +14,7 @@ mod head;
 mod loss;
 mod officers;
 mod refusal;
+mod second;
 mod sets;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -105,6 +106,8 @@ struct Charge {
     quorum: u16,
     apart: u16,
     document: Option<Digest>,
+    /// The first round whose second round this is.
+    continues: Option<String>,
     /// A masked vector may have left.
     masked: bool,
     /// A confirm signature may have left.
@@ -196,6 +199,7 @@ impl Ledger {
                 quorum,
                 apart,
                 document,
+                continues,
             } => self.charges.push(Charge {
                 seq,
                 time_ms,
@@ -211,6 +215,7 @@ impl Ledger {
                 quorum,
                 apart,
                 document,
+                continues,
                 masked: false,
                 answered: false,
                 ended: None,
@@ -274,10 +279,12 @@ impl Ledger {
         losses.fold(Loss::ZERO, |sum, loss| sum.plus(*loss))
     }
 
-    /// Charged rounds of a school year that published nothing, those still open included.
-    fn failed(&self, year: i16) -> usize {
+    /// Charged rounds of a school year that published nothing, those still open included, but for the
+    /// one that goes on.
+    fn failed(&self, year: i16, but: Option<&str>) -> usize {
         let charges = self.charges.iter().filter(|charge| charge.years.contains_key(&year));
-        charges.filter(|charge| charge.is_failed()).count()
+        let others = charges.filter(|charge| but != Some(charge.round.as_str()));
+        others.filter(|charge| charge.is_failed()).count()
     }
 
     /// The filter: one year, one round.
@@ -297,7 +304,8 @@ impl Ledger {
                 return Err(Refusal::Reserve { year, asked, left: most.less(own), reserve });
             }
         }
-        let (failed, most) = (self.failed(year), usize::from(floors.max_failed_rounds));
+        let failed = self.failed(year, permit.continues.as_deref());
+        let most = usize::from(floors.max_failed_rounds);
         if failed >= most {
             return Err(Refusal::Failed { year, failed, most });
         }
@@ -340,6 +348,7 @@ impl Ledger {
             quorum: permit.sizes.t,
             apart,
             document: permit.document.as_ref().map(Override::digest),
+            continues: permit.continues,
         };
         self.record(journal, entry, now_ms)?;
         Ok(Spend { round, study, mode, years })
@@ -371,7 +380,7 @@ impl Ledger {
     }
 
     /// Notes that a round is over; one that was never charged leaves no trace. A release that comes
-    /// to light after the round was given up counts.
+    /// to light after the round was given up counts. The end of a second round is that of its first.
     ///
     /// `release`: what was published; `code`: why not, when nothing was.
     ///
@@ -386,14 +395,16 @@ impl Ledger {
         now_ms: u64,
     ) -> Result<(), StoreError> {
         *self = Self::from_journal(journal)?;
-        let round = round.to_string();
-        match self.charge_of(&round) {
-            Some(charge) if charge.ended.is_none() || (charge.is_failed() && release.is_some()) => {
+        let mut next = Some(round.to_string());
+        while let Some(charge) = next.and_then(|round| self.charge_of(&round)) {
+            next = charge.continues.clone();
+            if charge.ended.is_none() || (charge.is_failed() && release.is_some()) {
+                let round = charge.round.clone();
                 let code = code.chars().filter(char::is_ascii_graphic).take(64).collect();
-                self.record(journal, Entry::RoundEnded { round, release, code }, now_ms)
+                self.record(journal, Entry::RoundEnded { round, release, code }, now_ms)?;
             }
-            _ => Ok(()),
         }
+        Ok(())
     }
 
     /// School years that anything was ever charged to.

@@ -10,6 +10,7 @@ pub mod cli;
 pub mod consent;
 pub mod enroll;
 mod gate;
+pub mod growth;
 mod indicators;
 pub mod journal;
 pub mod ledger;

@@ -57,6 +57,7 @@ mod mapping;
 mod model;
 mod numbering;
 mod own_ids;
+mod priors;
 mod pupils;
 mod read;
 mod report;
@@ -77,10 +78,11 @@ pub(crate) use self::{
     ids::ids_at,
     model::{
         Action, Answer, Attendance, College, CourseSubject, ElStatus, Elas, Enrollment, FAMILIES,
-        Graduation, Mark, Outcome, Pupil, Sanction, SchoolNumber, Score, Status,
+        Graduation, Mark, Outcome, PriorScore, Pupil, Sanction, SchoolNumber, Score, Status,
     },
+    priors::DISAGREES,
     report::{Fault, MOST_PERCENT_ORPHANS, ROWS_KEPT, ROWS_SHOWN, Tally},
-    value::Day,
+    value::{Day, Decimal},
 };
 use self::{inputs::Files, keys::Students, read::Gathered};
 pub use self::{
@@ -154,6 +156,8 @@ pub struct Records {
     pub(crate) enrollments: Vec<Enrollment>,
     pub(crate) attendance: Option<Vec<Attendance>>,
     pub(crate) scores: Option<Vec<Score>>,
+    /// `prior_scores`: carried scores of earlier years.
+    pub(crate) priors: Option<Vec<PriorScore>>,
     pub(crate) actions: Option<Vec<Action>>,
     pub(crate) marks: Option<Vec<Mark>>,
     pub(crate) el_history: Option<Vec<ElStatus>>,
@@ -321,7 +325,4 @@ impl Source {
 }
 
 #[cfg(test)]
-pub(crate) use self::{
-    model::{Key, OTHER_MARK},
-    value::Decimal,
-};
+pub(crate) use self::model::{Key, OTHER_MARK};

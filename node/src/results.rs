@@ -2,10 +2,12 @@
 //! records behind one of them. For the district's own eyes: neither is a release, and nothing is sent.
 
 mod extract;
+mod growth;
 mod journal;
 mod json;
 mod text;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -15,13 +17,33 @@ use flashlight_proto::category::{Family, Grade, Indicator, Level, Preset};
 use flashlight_proto::identity::DistrictId;
 use flashlight_proto::schools::SchoolTable;
 use flashlight_proto::study::Study;
+use flashlight_store::files::read_limited;
 
 pub(crate) use self::extract::{ExtractArgs, extract};
+pub(crate) use self::growth::{GrowthArgs, growth};
 use crate::check::Against;
 use crate::cli::{note, say, study_beside};
 use crate::indicators::tables_of;
 use crate::local::{By, LocalQuery, LocalRow, Scope, local};
 use crate::records::Records;
+
+/// Most files of a release folder that are read.
+const RELEASE_FILES_MAX: usize = 64;
+/// Largest file of a release folder that is read.
+const RELEASE_FILE_MAX: u64 = 256 * 1024 * 1024;
+
+/// The files of a release folder, by name.
+pub(crate) fn release_files(folder: &Path) -> anyhow::Result<BTreeMap<String, Vec<u8>>> {
+    let mut files = BTreeMap::new();
+    let entries = std::fs::read_dir(folder)
+        .with_context(|| format!("cannot read the folder {}", folder.display()))?;
+    for entry in entries.take(RELEASE_FILES_MAX) {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        files.insert(name, read_limited(&entry.path(), RELEASE_FILE_MAX)?);
+    }
+    Ok(files)
+}
 
 /// Where the records are, and by which rules they are read.
 #[derive(Args)]

@@ -11,44 +11,31 @@ use std::time::Duration;
 
 use flashlight_proto::canonical::Digest;
 use flashlight_proto::identity::DistrictId;
-use flashlight_proto::layout::Layout;
-use flashlight_proto::roster::{MemberState, Roster};
-use flashlight_proto::schools::SchoolTable;
 use flashlight_proto::secagg::{
-    Advertisement, Chosen, Confirmation, ExpectConfirmations, ExpectKeys, ExpectOrder, ExpectSeals,
-    ExpectSharers, ExpectSurvivors, MaskedInput, Opening, OrdersOpened, Party, RoundId, Seal, Step,
-    Terms, advertise,
+    Advertisement, Confirmation, ExpectConfirmations, ExpectKeys, ExpectOrder, ExpectSeals,
+    ExpectSharers, ExpectSurvivors, MaskedInput, Opening, OrdersOpened, RoundId, Seal, Step, Terms,
+    advertise,
 };
-use flashlight_proto::study::Study;
-use flashlight_proto::vouch::Vouch;
 use flashlight_proto::wire::pb::district_client::DistrictClient;
 use flashlight_proto::wire::{self, Begin, CODE_KEY, Directive, Ended, Logged, RunId, pb};
 use getrandom::SysRng;
 use rand_core::UnwrapErr;
 use tonic::transport::Channel;
 
-use crate::gate::{self, Asking};
+use crate::gate;
 use crate::journal::Entry;
 pub use crate::node::{Contribute, Node, Question, Refusal, Words, now_ms};
 use crate::noise;
+
+mod prepared;
+
+use prepared::Prepared;
 
 /// Longest wait for the answer to one call.
 const CALL_WAIT: Duration = Duration::from_secs(360);
 
 /// Most rounds of one run that this node advertises in: the hub re-cuts 32 times.
 const ROUNDS_MAX: u32 = 64;
-
-/// A study this node is ready for.
-struct Prepared {
-    run: RunId,
-    study: Study,
-    schools: SchoolTable,
-    layout: Layout,
-    roster: Roster,
-    vouches: Vec<Vouch>,
-    /// Exact, until they are masked.
-    words: Option<Words>,
-}
 
 /// The protocol state of the round this node is in.
 enum State {
@@ -248,15 +235,19 @@ impl Session {
         let prepared = blocking(move || {
             let (study, schools, layout) = node.accept_study(wanted, &signed)?;
             node.consider(&study, &signed)?;
-            let question = Question {
-                study: &study,
-                schools: &schools,
-                layout: &layout,
-                district: &node.district,
-                accept_responses: node.accepts_responses()?,
-            };
-            let words = Some((node.contribute)(question)?);
-            Ok::<_, Refusal>(Prepared { run, study, schools, layout, roster, vouches, words })
+            let words = Some(prepared::count(&node, &study, &schools, &layout)?);
+            let (study, schools) = (Arc::new(study), Arc::new(schools));
+            let second = None;
+            Ok::<_, Refusal>(Prepared {
+                run,
+                study,
+                schools,
+                layout,
+                roster,
+                vouches,
+                words,
+                second,
+            })
         });
         Ok(prepared.await??)
     }
@@ -266,24 +257,23 @@ impl Session {
         (self.admitted, self.state) = (None, State::Idle);
         let node = Arc::clone(&self.node);
         node.pause("advertise", "before").await;
-        let prepared = self.prepared.as_ref().filter(|prepared| prepared.run == begin.run);
-        let prepared = prepared
-            .filter(|prepared| prepared.words.is_some())
-            .ok_or_else(|| Refusal::new("not_prepared", "this node is not ready for this run"))?;
+        let prepared = self.prepared.as_mut().filter(|prepared| prepared.run == begin.run);
+        let prepared = prepared.ok_or_else(prepared::not_prepared)?;
         self.opened += 1;
         if self.opened > ROUNDS_MAX {
             let reason = format!("the hub opened {ROUNDS_MAX} rounds of this run already");
             return Err(Refusal::new("too_many_rounds", reason).into());
         }
         let round = begin.round;
+        prepared.turn_to(&node, &begin)?;
         let terms = Arc::new(prepared.terms(begin)?);
         let ctx = terms.ctx();
         if node.latest(&format!("ctx/{ctx}"))?.is_some() {
             let reason = "the hub opened a round under terms that were used before";
             return Err(Refusal::new("ctx_replayed", reason).into());
         }
-        let asking = prepared.asking();
-        node.permit(&asking, &terms)?;
+        node.permit(&prepared.asking(), &terms)?;
+        prepared.count_again(&node).await?;
         if let (Some(plan), Some(words)) = (&terms.noise, &prepared.words) {
             // A word that would be refused later is refused here, where it costs nothing.
             noise::within_bounds(words, plan, &prepared.layout, &node.district)
@@ -388,7 +378,7 @@ impl Session {
         state.check(&sharers).map_err(Refusal::from)?;
         let terms = self.admitted.take().ok_or_else(out_of_step)?;
         let prepared = self.prepared.as_mut().ok_or_else(out_of_step)?;
-        let words = prepared.words.take().ok_or_else(out_of_step)?;
+        let words = prepared.take_words().ok_or_else(out_of_step)?;
         let (study, count) = (prepared.study.hash(), words.len() as u64);
         self.node.pause("mask", "before").await;
         // Judged again: the hub may have let hours pass, and the officer may have said no since.
@@ -488,66 +478,6 @@ impl Session {
                 ended.reason, ended.code
             )),
         }
-    }
-}
-
-impl Prepared {
-    /// What policy and books are asked about.
-    fn asking(&self) -> Asking<'_> {
-        let Self { study, roster, vouches, .. } = self;
-        Asking { study, roster, vouches }
-    }
-
-    /// The terms of a round, as this node understands them. What it derives itself it does not take
-    /// from the hub; where the hub says otherwise, it refuses and says what differs.
-    fn terms(&self, begin: Begin) -> Result<Terms, Refusal> {
-        let differs = |code, what: &str| {
-            Err(Refusal::new(code, format!("the hub's {what} is not the one this node derived")))
-        };
-        if begin.study != self.study.hash() {
-            return differs("study_hash", "study");
-        }
-        if begin.layout != self.layout.hash() {
-            return differs("layout_hash", "layout");
-        }
-        if begin.roster != self.roster.hash() {
-            return differs("roster_hash", "roster");
-        }
-        if begin.max_colluding != u32::from(self.study.cohort.max_colluding) {
-            return differs("cohort_rule", "number of districts that may collude");
-        }
-        let chosen = Chosen {
-            round_id: begin.round,
-            round_number: begin.round_number,
-            nonce: begin.nonce,
-            parent_releases: begin.parent_releases,
-            roster: begin.roster,
-            log_checkpoint: begin.log_checkpoint,
-            parties: self.parties(begin.cohort)?,
-            max_dropped: u16::try_from(begin.max_dropped).unwrap_or(u16::MAX),
-            quorum: u16::try_from(begin.quorum).unwrap_or(u16::MAX),
-        };
-        Terms::of_study(&self.study, &self.schools, &self.layout, chosen)
-            .map_err(|error| Refusal::new(error.code(), error.to_string()))
-    }
-
-    /// The cohort with its keys, from the roster this node accepted and from nowhere else.
-    fn parties(&self, cohort: Vec<DistrictId>) -> Result<Vec<Party>, Refusal> {
-        if let Some(pair) = cohort.windows(2).find(|pair| pair[0] >= pair[1]) {
-            let reason = format!("district {} is named twice or out of order", pair[1]);
-            return Err(Refusal::new("set_not_ascending", reason));
-        }
-        let active = |district: DistrictId| match self.roster.find(&district) {
-            Some(member) if member.state == MemberState::Active => {
-                Ok(Party { district, key: member.key })
-            }
-            _ => {
-                let reason =
-                    format!("district {district} of the cohort is not active in the roster");
-                Err(Refusal::new("cohort_stranger", reason))
-            }
-        };
-        cohort.into_iter().map(active).collect()
     }
 }
 

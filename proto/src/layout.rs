@@ -15,17 +15,20 @@
 //! students. For score indicators "grade" is the grade tested, whose bounds and cut apply.
 
 mod block;
+mod growth;
 mod noise;
 mod offer;
 
 use crate::{
     canonical::{Digest, Transcript},
     category::Indicator,
+    growth::{Broadcast, BroadcastError},
     schools::SchoolTable,
     study::{Study, TableSpec},
 };
 
 pub use self::block::{Block, CellKey, Encoding};
+pub use self::growth::GrowthBlock;
 pub use self::noise::{
     Carried, NoiseBlock, NoiseBlocks, Part, Question, Run, questions, years_measured, years_read,
 };
@@ -74,6 +77,20 @@ pub enum LayoutError {
         /// Number of the table, from 1.
         table: usize,
     },
+    /// The growth models pass [`MAX_WORDS`].
+    #[error("[[growth]]: the study needs more than {MAX_WORDS} words; ask for fewer grades")]
+    GrowthTooLarge,
+    /// The constants of a second round do not fit the study.
+    #[error("the second round of the growth models cannot be")]
+    Broadcast(#[from] BroadcastError),
+    /// There are not as many constants as models.
+    #[error("there are constants for {got} growth models, the study has {want}")]
+    Broadcasts {
+        /// Given.
+        got: usize,
+        /// Models of the study.
+        want: usize,
+    },
 }
 
 impl LayoutError {
@@ -84,7 +101,9 @@ impl LayoutError {
             Self::Schools { .. } => "layout_schools",
             Self::Year { .. } => "layout_year",
             Self::Empty { .. } => "layout_empty",
-            Self::TooLarge { .. } => "layout_too_large",
+            Self::TooLarge { .. } | Self::GrowthTooLarge => "layout_too_large",
+            Self::Broadcast(error) => error.code(),
+            Self::Broadcasts { .. } => "growth_broadcasts",
         }
     }
 }
@@ -93,6 +112,7 @@ impl LayoutError {
 #[derive(Clone, Debug)]
 pub struct Layout {
     blocks: Vec<Block>,
+    growth: Vec<GrowthBlock>,
     words: usize,
     hash: Digest,
 }
@@ -135,8 +155,30 @@ impl Layout {
                 }
             }
         }
-        let hash = hash(study, &blocks, words);
-        Ok(Self { blocks, words, hash })
+        let growth = growth::first(study, &mut words)?;
+        let hash = hash(study, &blocks, &growth, words);
+        Ok(Self { blocks, growth, words, hash })
+    }
+
+    /// The layout of the second round of a study's growth models, at the constants that the first
+    /// gave. It has no blocks.
+    ///
+    /// # Errors
+    /// [`LayoutError`] when the school table is not the study's, or the constants are not one for
+    /// each model, in order and fitting.
+    pub fn second(
+        study: &Study,
+        schools: &SchoolTable,
+        broadcasts: &[Broadcast],
+    ) -> Result<Self, LayoutError> {
+        if schools.hash() != study.schools.sha256 {
+            let named = study.schools.sha256;
+            return Err(LayoutError::Schools { found: schools.hash(), named });
+        }
+        let mut words = 0;
+        let growth = growth::second(study, broadcasts, &mut words)?;
+        let hash = hash(study, &[], &growth, words);
+        Ok(Self { blocks: Vec::new(), growth, words, hash })
     }
 
     /// Number of words.
@@ -157,10 +199,19 @@ impl Layout {
         &self.blocks
     }
 
+    /// The growth models, in the order of their words, which follow those of the blocks.
+    #[must_use]
+    pub fn growth(&self) -> &[GrowthBlock] {
+        &self.growth
+    }
+
     /// The word's name, as `math_mean[STAR]@1989/level+grade/ES,03/race_ethnicity=Black/sum`, or
     /// `no such word`.
     #[must_use]
     pub fn cell_name(&self, word: usize) -> String {
+        if let Some(name) = self.growth.iter().find_map(|block| block.name(word)) {
+            return name;
+        }
         let after = self.blocks.partition_point(|block| block.first_word() <= word);
         let block = after.checked_sub(1).map(|index| &self.blocks[index]);
         block.and_then(|block| block.name(word)).unwrap_or_else(|| "no such word".to_owned())
@@ -168,10 +219,18 @@ impl Layout {
 }
 
 /// Everything that gives the words their meaning: names, bounds, cuts, grids and centres.
-fn hash(study: &Study, blocks: &[Block], words: usize) -> Digest {
+fn hash(study: &Study, blocks: &[Block], growth: &[GrowthBlock], words: usize) -> Digest {
     let start = Transcript::new("flashlight/layout/v1").u64(words as u64).u64(blocks.len() as u64);
     let named = blocks.iter().fold(start, |transcript, block| block.describe(transcript));
-    study.tables.iter().fold(named, |transcript, table| describe(transcript, study, table)).finish()
+    let tables =
+        study.tables.iter().fold(named, |transcript, table| describe(transcript, study, table));
+    if growth.is_empty() {
+        return tables.finish();
+    }
+    growth
+        .iter()
+        .fold(tables.u64(growth.len() as u64), |transcript, block| block.describe(transcript))
+        .finish()
 }
 
 /// The bounds and cuts a table's scores are read with.

@@ -12,6 +12,7 @@ pub mod canonical;
 pub mod category;
 pub mod contribution;
 pub mod dp;
+pub mod growth;
 pub mod identity;
 pub mod layout;
 pub mod question;

@@ -33,7 +33,13 @@ impl Question {
     /// All questions a study asks.
     #[must_use]
     pub fn of_study(study: &Study) -> BTreeSet<Self> {
-        layout::questions(study).into_iter().map(Self::from).collect()
+        let growth = study.growth.iter().map(|spec| Self {
+            // All models of one outcome are one question: they regress the same scores.
+            measure: format!("growth_{}", spec.subject.as_str().to_lowercase()),
+            school_year: study.school_year,
+            as_of: study.as_of,
+        });
+        layout::questions(study).into_iter().map(Self::from).chain(growth).collect()
     }
 
     /// Whether both ask for the same, as of whatever dates.

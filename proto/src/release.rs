@@ -21,6 +21,7 @@ mod cell;
 mod certificate;
 mod estimate;
 mod folder;
+mod growth;
 mod json;
 mod noisy;
 mod parameters;
@@ -28,7 +29,7 @@ mod text;
 
 use std::sync::Arc;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     canonical::Digest,
@@ -41,9 +42,13 @@ use crate::{
 
 use self::{noisy::Noise, parameters::Parameters};
 
+pub use self::growth::{
+    EivEstimates, GrowthEstimates, HendersonEstimates, MixedEivEstimates, MixedEstimates,
+    OlsEstimates,
+};
 pub use self::{
     cell::{Cell, MAX_EXACT, Outcome},
-    folder::{FOLDER_FILES, Verified, VerifyError, verify_folder},
+    folder::{FOLDER_FILES, GROWTH_FILE, Verified, VerifyError, verify_folder},
     noisy::{Noisy, NoisySums},
 };
 
@@ -81,6 +86,14 @@ pub enum ReleaseError {
         /// Name of the cell's first word.
         name: String,
     },
+    /// Estimates of growth models that are not those of the study.
+    #[error("growth model {model}: {what}")]
+    Growth {
+        /// The model.
+        model: String,
+        /// What is wrong.
+        what: &'static str,
+    },
     /// Facts of the round that contradict each other or the study.
     #[error("the facts of the round are wrong: {what}")]
     Facts {
@@ -110,6 +123,7 @@ impl ReleaseError {
             Self::Layout => "release_layout",
             Self::Length { .. } => "release_length",
             Self::SumImpossible { .. } => "sum_impossible",
+            Self::Growth { .. } => "release_growth",
             Self::Facts { .. } => "release_facts",
             Self::File { .. } => "release_file",
             Self::HubKey => "release_hub_key",
@@ -137,6 +151,8 @@ pub struct RoundFacts {
     pub survivors: Vec<DistrictId>,
     /// The others, in order of id.
     pub lost: Vec<DistrictId>,
+    /// The second round of the study's growth models, over the same survivors.
+    pub second: Option<SecondRound>,
     /// Head of the coordinator's journal when the sums were known.
     pub log_checkpoint: Digest,
     /// When it was released, milliseconds since 1970 UTC.
@@ -147,11 +163,31 @@ pub struct RoundFacts {
     pub software: String,
 }
 
+/// What the second round of growth models was.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SecondRound {
+    /// Id of the round, lower-case hex.
+    pub id: String,
+    /// Number of the round, above the first's.
+    pub number: u64,
+    /// The context its keys and masks were bound to; it fixes the constants it was taken at.
+    pub ctx: Digest,
+}
+
 impl RoundFacts {
     fn check(&self, study: &Study) -> Result<(), ReleaseError> {
         let wrong = |what| Err(ReleaseError::Facts { what });
-        let hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
-        if !(1..=64).contains(&self.round_id.len()) || !self.round_id.bytes().all(hex) {
+        let digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+        let hex = |id: &str| (1..=64).contains(&id.len()) && id.bytes().all(digit);
+        if self.second.is_some() == study.growth.is_empty() {
+            return wrong("there is a second round without growth models, or the other way around");
+        }
+        let follows = |second: &SecondRound| second.number > self.round_number && hex(&second.id);
+        if !self.second.as_ref().is_none_or(follows) {
+            return wrong("the second round's number or id cannot be");
+        }
+        if !hex(&self.round_id) {
             return wrong("the round id is not lower-case hex");
         }
         if self.software.len() > SOFTWARE_MAX || self.software.contains(char::is_control) {
@@ -186,12 +222,14 @@ pub struct Release {
     guarantee: String,
     parameters: Parameters,
     cells: Vec<Cell>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    growth: Vec<GrowthEstimates>,
 }
 
 impl Release {
     /// Makes a release from the network's sums, one per word of the layout: in grid units and
     /// students, and in `dp` mode each multiplied by 2^`scale_bits` of its noise block, with the
-    /// noise of all survivors; words that are carried are 0.
+    /// noise of all survivors; words that are carried are 0. `estimates`: the study's growth models.
     ///
     /// # Errors
     /// [`ReleaseError`] when the parts do not belong together, a sum cannot be, the facts
@@ -202,13 +240,15 @@ impl Release {
         layout: &Layout,
         sums: &[i64],
         facts: RoundFacts,
+        estimates: Vec<GrowthEstimates>,
     ) -> Result<Self, ReleaseError> {
         if sums.len() != layout.words() {
             return Err(ReleaseError::Length { got: sums.len(), want: layout.words() });
         }
         let frame = Frame::new(study, schools, layout, facts)?;
+        growth::check(study, &estimates)?;
         let min_n = study.suppression.min_n;
-        frame.release(|place| {
+        let release = frame.release(|place| {
             let words = &sums[place.word..place.word + place.block.encoding.words()];
             let outcome = match &frame.noise {
                 None => Outcome::of_sums(place.block.encoding, place.units_per_point, words, min_n),
@@ -216,7 +256,8 @@ impl Release {
             };
             outcome
                 .ok_or_else(|| ReleaseError::SumImpossible { name: layout.cell_name(place.word) })
-        })
+        })?;
+        Ok(Self { growth: estimates, ..release })
     }
 
     /// What protects the students, in one line: for `dp` the loss, for `exact` [`NO_GUARANTEE`].
@@ -235,6 +276,12 @@ impl Release {
     #[must_use]
     pub fn cells(&self) -> &[Cell] {
         &self.cells
+    }
+
+    /// The growth models, in the order of the study; none where it asks for none.
+    #[must_use]
+    pub fn growth(&self) -> &[GrowthEstimates] {
+        &self.growth
     }
 
     /// What the round that gave the sums was.
@@ -310,7 +357,8 @@ impl<'a> Frame<'a> {
         }
         let parameters = Parameters::new(self);
         let format = if self.noise.is_some() { FORMAT_DP } else { FORMAT };
-        Ok(Release { format, guarantee: self.guarantee(), parameters, cells })
+        let growth = Vec::new();
+        Ok(Release { format, guarantee: self.guarantee(), parameters, cells, growth })
     }
 
     fn guarantee(&self) -> String {

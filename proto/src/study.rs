@@ -8,6 +8,7 @@
 mod cohort;
 mod date;
 mod error;
+mod growth;
 mod parse;
 mod raw;
 
@@ -24,6 +25,10 @@ pub use self::{
     cohort::{CohortRule, CohortSizes, MAX_DISTRICTS, MIN_HONEST},
     date::{Date, DateError},
     error::StudyError,
+    growth::{
+        Covariate, GrowthSpec, MAX_COVARIATES, MAX_GROWTH, MAX_PRIORS, MAX_YEARS_BACK, Measurement,
+        Prior, Regressor, SEM_UNITS_PER_POINT, Sample,
+    },
 };
 
 /// Largest study document, bytes.
@@ -73,6 +78,8 @@ pub struct Study {
     pub tests: BTreeMap<String, TestSpec>,
     /// What is measured, in the order of the document.
     pub tables: Vec<TableSpec>,
+    /// Growth models, in the order of the document.
+    pub growth: Vec<GrowthSpec>,
     hash: Digest,
 }
 

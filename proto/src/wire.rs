@@ -5,6 +5,7 @@
 //! but [`MaskedInput`](crate::secagg::MaskedInput), whose chunks are already uniformly random.
 
 use crate::canonical::Digest;
+use crate::growth::Broadcast;
 use crate::identity::{DistrictId, Signature};
 use crate::secagg::shamir::Share;
 use crate::secagg::{
@@ -48,6 +49,8 @@ pub const MESSAGE_MAX: usize = STUDY_MAX + SCHOOLS_MAX + 4096;
 /// Most peers that a node can have something for: all others of the complete graph, or all
 /// neighbours. Whatever a node sends or is sent one by one has no more entries.
 pub const PEERS_MAX: usize = COMPLETE_MAX as usize;
+/// Longest constants of a second round of growth models, bytes of JSON.
+pub const CONSTANTS_MAX: usize = 1024 * 1024;
 /// Most releases that a round builds on.
 const PARENTS_MAX: usize = 254;
 /// Longest reason in a withdrawal, refusal or end, bytes.
@@ -122,6 +125,8 @@ pub struct Begin {
     pub log_checkpoint: Digest,
     /// t.
     pub quorum: u32,
+    /// What a second round of growth models is taken at, one per model; empty in every other round.
+    pub constants: Vec<Broadcast>,
 }
 
 /// How a round or run ended.
@@ -441,6 +446,7 @@ impl TryFrom<pb::BeginAdvertise> for Begin {
                 .collect::<Result<_, _>>()?,
             log_checkpoint: digest(&wire.log_checkpoint, "log_checkpoint")?,
             quorum: wire.quorum,
+            constants: constants(&wire.constants)?,
         })
     }
 }
@@ -465,8 +471,28 @@ impl From<Begin> for pb::BeginAdvertise {
                 .collect(),
             log_checkpoint: ours.log_checkpoint.as_bytes().to_vec(),
             quorum: ours.quorum,
+            constants: constants_json(&ours.constants),
         }
     }
+}
+
+/// No bytes: none. A list of none is written as no bytes, and nothing else.
+fn constants(json: &[u8]) -> Result<Vec<Broadcast>, WireError> {
+    if json.len() > CONSTANTS_MAX {
+        return Err(WireError::new("constants", "are longer than 1 MiB"));
+    }
+    if json.is_empty() {
+        return Ok(Vec::new());
+    }
+    match serde_json::from_slice::<Vec<Broadcast>>(json) {
+        Ok(list) if !list.is_empty() => Ok(list),
+        _ => Err(WireError::new("constants", "is not a list of constants of growth models")),
+    }
+}
+
+fn constants_json(list: &[Broadcast]) -> Vec<u8> {
+    // Integers and names: nothing here that JSON cannot say.
+    if list.is_empty() { Vec::new() } else { serde_json::to_vec(list).unwrap_or_default() }
 }
 
 impl TryFrom<pb::RoundEnded> for Ended {

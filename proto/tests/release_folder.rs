@@ -38,7 +38,7 @@ fn release(draft: &Draft) -> Release {
             }
         }
     }
-    Release::build(&study, &draft.table(), &layout, &sums, facts(&study)).unwrap()
+    Release::build(&study, &draft.table(), &layout, &sums, facts(&study), Vec::new()).unwrap()
 }
 
 fn folder(draft: &Draft) -> Files {

@@ -30,7 +30,7 @@ const BOTH: &str = "[[table]]\nindicator = \"climate_belonging_parent\"\n\
 fn exact(sums: &[i64]) -> Result<Release, ReleaseError> {
     let draft = Draft { tables: BOTH.into(), ..Draft::default() };
     let study = draft.study().unwrap();
-    Release::build(&study, &draft.table(), &draft.layout(), sums, facts(&study))
+    Release::build(&study, &draft.table(), &draft.layout(), sums, facts(&study), Vec::new())
 }
 
 fn folder(draft: &Draft, release: &Release) -> Result<Verified, VerifyError> {

@@ -151,7 +151,7 @@ fn parts(draft: &Draft) -> (Study, Layout) {
 
 fn build(draft: &Draft, sums: &[i64]) -> Result<Release, ReleaseError> {
     let (study, layout) = parts(draft);
-    Release::build(&study, &draft.table(), &layout, sums, facts(&study))
+    Release::build(&study, &draft.table(), &layout, sums, facts(&study), Vec::new())
 }
 
 proptest! {
@@ -284,7 +284,7 @@ fn a_layout_of_another_study_is_refused() {
     other.tests = other.tests.replace("met = 150", "met = 151");
     let layout = other.layout();
     let sums = vec![0; layout.words()];
-    let error = Release::build(&study, &draft.table(), &layout, &sums, facts(&study));
+    let error = Release::build(&study, &draft.table(), &layout, &sums, facts(&study), Vec::new());
     assert_eq!(error.unwrap_err().code(), "release_layout");
 }
 
@@ -304,10 +304,12 @@ fn facts_that_contradict_each_other_are_refused() {
     wrong[6].survivors.truncate(3);
     wrong[6].lost = vec![right.lost[0].clone(), right.survivors[3].clone()];
     for (index, facts) in wrong.into_iter().enumerate() {
-        let error = Release::build(&study, &draft.table(), &layout, &sums, facts).unwrap_err();
+        let error =
+            Release::build(&study, &draft.table(), &layout, &sums, facts, Vec::new()).unwrap_err();
         assert_eq!(error.code(), "release_facts", "case {index}: {error}");
     }
-    let release = Release::build(&study, &draft.table(), &layout, &sums, right.clone()).unwrap();
+    let release =
+        Release::build(&study, &draft.table(), &layout, &sums, right.clone(), Vec::new()).unwrap();
     assert_eq!(release.facts(), right);
 }
 
@@ -320,7 +322,8 @@ fn a_round_stricter_than_the_study_makes_a_release_and_a_laxer_one_does_not() {
         let mut facts = facts(&study);
         (facts.survivors, facts.lost) = (facts.cohort.clone(), Vec::new());
         (facts.sizes.m, facts.sizes.t, facts.sizes.h) = (m, t, h);
-        Release::build(&study, &draft.table(), &layout, &sums, facts).map(|release| release.facts())
+        Release::build(&study, &draft.table(), &layout, &sums, facts, Vec::new())
+            .map(|release| release.facts())
     };
     // The study's own m, t and h are 4, 4 and 3.
     for (m, t, h) in [(4, 4, 3), (5, 4, 4), (5, 5, 4)] {

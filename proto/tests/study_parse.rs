@@ -121,8 +121,8 @@ fn unknown_keys_are_refused_with_their_line_and_the_keys_that_exist() {
     refused(&draft, "study_unknown_key", &["unknown key `family`", "`families`"]);
     refused(&tests("met = 150", "met = 150, cut = 1"), "study_unknown_key", &["`cut`", "`met`"]);
     let mut draft = Draft::default();
-    draft.tables.push_str("[growth]\n");
-    refused(&draft, "study_unknown_key", &["`growth`", "`table`"]);
+    draft.tables.push_str("[grouth]\n");
+    refused(&draft, "study_unknown_key", &["`grouth`", "`table`"]);
 }
 
 #[test]

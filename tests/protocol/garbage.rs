@@ -154,6 +154,7 @@ fn begin(net: &Network) -> wire::Begin {
         parent_releases: vec![net.terms.study],
         log_checkpoint: net.terms.log_checkpoint,
         quorum: u32::from(net.terms.cohort.t),
+        constants: Vec::new(),
     }
 }
 

@@ -20,7 +20,7 @@ use flashlight_proto::study::Mode;
 use crate::inputs::{District, Inputs};
 use crate::network::{Network, role, wait_for, wait_for_line};
 use crate::report::{self, View};
-use crate::{answers, make, summary};
+use crate::{answers, growth, make, summary};
 
 /// The made-up network that runs after the STAR data: enough students for a benchmark that says something.
 const MADE_DISTRICTS: u32 = 12;
@@ -153,7 +153,14 @@ fn demo(cli: &Cli) -> anyhow::Result<()> {
     teller.say(&format!("made a second network: {made}"))?;
     let mode = cli.mode.map_or(Mode::Dp, Mode::from);
     let inputs = Inputs::made(&folder, mode)?;
-    one_network(cli, inputs, &folder.join("run"), &teller)
+    one_network(cli, inputs, &folder.join("run"), &teller)?;
+    if mode == Mode::Exact {
+        // The STAR study had its growth model already.
+        return Ok(());
+    }
+    writeln!(io::stdout(), "\n{}\n", "-".repeat(100)).context("cannot write to stdout")?;
+    let folder = out.join("growth");
+    one_network(cli, Inputs::star_growth(&folder)?, &folder.join("run"), &teller)
 }
 
 /// Runs a whole network over `inputs`, every party under `out`.
@@ -379,9 +386,13 @@ fn show_exact(
     let view = View { cells: verified.release.cells(), exact: None, own, district, min_n };
     let mut stdout = io::stdout();
     writeln!(stdout, "  exact sums, NO FORMAL PRIVACY GUARANTEE\n")?;
+    if inputs.study.tables.is_empty() {
+        return growth::show(inputs, verified, district);
+    }
     writeln!(stdout, "{}\n{}", report::table(&view), report::legend(min_n))?;
     let answers = answers::pooled(inputs, &answers::survivors(verified))?;
     let (equal, hidden) = answers::check_exact(verified, &answers)?;
+    growth::show(inputs, verified, district)?;
     teller.say(&format!(
         "checked against the pooled records: {equal} published cells equal to the last integer, \
          {hidden} hidden"

@@ -59,6 +59,17 @@ impl Inputs {
         Self::new(folders, star.study.clone(), Some(star))
     }
 
+    /// The STAR data and their growth model alone, without noise: private growth on 4,500 students would
+    /// be noise.
+    pub(crate) fn star_growth(out: &Path) -> anyhow::Result<Self> {
+        let star = star::write_network(out, None).context("cannot write the STAR data")?;
+        let text = fs::read_to_string(&star.study)?;
+        let (head, _) = text.split_once("[[table]]").unwrap_or((&text, ""));
+        let (_, growth) = text.split_once("[[growth]]").context("the STAR study has no growth")?;
+        fs::write(&star.study, format!("{head}[[growth]]{growth}"))?;
+        Self::of_folder(&out.join("districts"), &star.study, Some(Mode::Exact))
+    }
+
     /// The user's folder of district folders, and study; `mode`: what the user takes it for.
     pub(crate) fn of_folder(data: &Path, study: &Path, mode: Option<Mode>) -> anyhow::Result<Self> {
         let inputs = Self::new(subfolders(data)?, study.to_owned(), None)?;
@@ -117,7 +128,7 @@ impl Inputs {
 
     /// What every district's policy allows and asks: this study's indicators, its mode, its cohort.
     pub(crate) fn rules(&self) -> String {
-        let Study { tables, cohort, suppression, mode, rho, .. } = &self.study;
+        let Study { tables, cohort, suppression, mode, rho, growth, .. } = &self.study;
         let mut indicators: Vec<_> =
             tables.iter().map(|table| format!("\"{}\"", table.indicator)).collect();
         indicators.sort();
@@ -126,11 +137,12 @@ impl Inputs {
         let honest = survivors.saturating_sub(cohort.max_colluding);
         let rho = rho.map_or(0.0, |rho| rho.value());
         format!(
-            "[allow]\nindicators = [{}]\nexact_mode = {}\nanonymous_surveys = {}\n\n[floors]\nmin_survivors = {}\n\
+            "[allow]\nindicators = [{}]\nexact_mode = {}\n{}anonymous_surveys = {}\n\n[floors]\nmin_survivors = {}\n\
              min_honest    = {}\nmin_colluding = 1\nmin_cell      = {}\nmax_rho_round = {:?}\n\
              max_rho_year  = {:?}\napproval      = \"within-policy\"\n",
             indicators.join(", "),
             *mode == Mode::Exact,
+            if growth.is_empty() { "" } else { "growth = true\n" },
             self.accepts_responses(),
             survivors.max(LEAST_SURVIVORS),
             honest.max(LEAST_HONEST),

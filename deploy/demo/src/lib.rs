@@ -11,6 +11,7 @@
 mod answers;
 pub mod bench;
 pub mod cli;
+mod growth;
 mod inputs;
 mod make;
 pub mod network;

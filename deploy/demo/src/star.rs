@@ -27,6 +27,22 @@ const MET: i64 = 616;
 /// scores of this scale spread between pupils, about 40. A real study takes the lowest and highest
 /// obtainable scores from the test's manual. None of these pupils' scores lies outside.
 const REACH: i64 = 160;
+/// The same for grade 2, whose scores are priors of growth alone.
+const MET_BEFORE: [(&str, i64); 2] = [("MATH", 580), ("ELA", 585)];
+const REACH_BEFORE: i64 = 200;
+/// The growth model of an `exact` study. Centres and standard errors of measurement are ours.
+const GROWTH: &str = "
+[[growth]]
+id             = \"math\"
+test           = \"STAR-SAT\"
+subject        = \"MATH\"
+grades         = [\"03\"]
+priors         = [{ subject = \"MATH\", years_back = 1, centre = 580 }, { subject = \"ELA\", years_back = 1, centre = 585 }]
+covariates     = [\"sed\", \"race_ethnicity=Black\", \"sex=F\"]
+concentrations = [\"priors\", \"sed\", \"race_ethnicity=Black\"]
+measurement    = { MATH = 14.0, ELA = 15.0 }
+sample         = \"all\"
+";
 
 /// A STAR network on disk.
 pub struct StarNetwork {
@@ -73,6 +89,9 @@ struct Pupil {
     sed: &'static str,
     math: Option<i64>,
     read: Option<i64>,
+    /// Of grade 2.
+    math_before: Option<i64>,
+    read_before: Option<i64>,
 }
 
 /// Writes the whole network under `out`: `districts/<id>/`, `schools.csv`, `study.toml`.
@@ -93,6 +112,7 @@ pub fn write_network(out: &Path, rho: Option<f64>) -> io::Result<StarNetwork> {
         fs::create_dir_all(&folder)?;
         fs::write(folder.join("enrollments.csv"), enrollments(&ours))?;
         fs::write(folder.join("assessments.csv"), assessments(&ours))?;
+        fs::write(folder.join("prior_scores.csv"), prior_scores(&ours))?;
         districts.push(StarDistrict { id, folder, students: ours.len() });
     }
     let table = school_table(&pupils);
@@ -209,7 +229,9 @@ fn pupils() -> Option<Vec<Pupil>> {
 
 fn pupil(id: usize, line: &str) -> Option<Pupil> {
     let fields: Vec<_> = line.split(',').collect();
-    let [gender, ethnicity, _, read, _, math, lunch, system, school] = fields[..] else {
+    let [gender, ethnicity, read_before, read, math_before, math, lunch, system, school] =
+        fields[..]
+    else {
         return None;
     };
     Some(Pupil {
@@ -226,7 +248,8 @@ fn pupil(id: usize, line: &str) -> Option<Pupil> {
             "afam" => "Black",
             "asian" => "Asian",
             "hispanic" => "Hispanic",
-            "other" | "" => "",
+            "other" => "Multiple",
+            "" => "",
             _ => return None,
         },
         sed: match lunch {
@@ -237,6 +260,8 @@ fn pupil(id: usize, line: &str) -> Option<Pupil> {
         },
         math: whole(math)?,
         read: whole(read)?,
+        math_before: whole(math_before)?,
+        read_before: whole(read_before)?,
     })
 }
 
@@ -276,6 +301,19 @@ fn assessments(pupils: &[&Pupil]) -> String {
     text
 }
 
+/// The grade 2 scores, as a file of grade 3 carries them.
+fn prior_scores(pupils: &[&Pupil]) -> String {
+    let mut text = "student_id,subject,as_of_year,years_back,score,sem,grade\n".to_owned();
+    for Pupil { id, math_before, read_before, .. } in pupils {
+        for (subject, score) in [("MATH", math_before), ("ELA", read_before)] {
+            if let Some(score) = score {
+                let _ = writeln!(text, "{id:05},{subject},{SCHOOL_YEAR},1,{score},,02");
+            }
+        }
+    }
+    text
+}
+
 /// As a hub would take it from public lists; here from the rows, whose schools show grade 3 only.
 fn school_table(pupils: &[Pupil]) -> String {
     let mut schools: BTreeMap<_, usize> = BTreeMap::new();
@@ -296,12 +334,20 @@ fn school_table(pupils: &[Pupil]) -> String {
 
 fn study_text(school_table: &str, rho: Option<f64>) -> String {
     let sha256 = Digest::of(school_table.as_bytes());
-    let (min, max) = (MET - REACH, MET + REACH);
     let privacy = match rho {
         Some(rho) => format!("mode = \"dp\"\nrho  = {rho:?}"),
         None => "mode = \"exact\"".to_owned(),
     };
-    let range = format!("{{ \"03\" = {{ min = {min}, max = {max}, met = {MET} }} }}");
+    let range = |met: i64, reach: i64| {
+        format!("{{ min = {}, max = {}, met = {met} }}", met - reach, met + reach)
+    };
+    // Bounds of another grade would widen those of the tables, and with them the noise.
+    let subject = |(subject, before): (&str, i64)| {
+        let before = format!("\"02\" = {}, ", range(before, REACH_BEFORE));
+        let before = if rho.is_none() { before } else { String::new() };
+        format!("{subject} = {{ {before}\"03\" = {} }}", range(MET, REACH))
+    };
+    let scores = MET_BEFORE.map(subject).join(", ");
     let mut text = format!(
         "# Project STAR, grade 3. The cut and the bounds are ours: STAR had no standard.\n\
          [study]\n\
@@ -320,7 +366,7 @@ fn study_text(school_table: &str, rho: Option<f64>) -> String {
          min_n = 11\n\n\
          [[test]]\n\
          id     = \"STAR-SAT\"\n\
-         scores = {{ MATH = {range}, ELA = {range} }}\n"
+         scores = {{ {scores} }}\n"
     );
     for (indicator, _) in INDICATORS {
         let test = if indicator == "students" { "" } else { "test      = \"STAR-SAT\"\n" };
@@ -329,6 +375,9 @@ fn study_text(school_table: &str, rho: Option<f64>) -> String {
             "\n[[table]]\nindicator = \"{indicator}\"\n{test}years     = [{SCHOOL_YEAR}]\n\
              by        = [[]]\nfamilies  = [\"sex\", \"race_ethnicity\", \"sed\"]\n"
         );
+    }
+    if rho.is_none() {
+        text.push_str(GROWTH);
     }
     text
 }
@@ -415,6 +464,7 @@ mod tests {
             let network = write_network(out.path(), rho).unwrap();
             let study = Study::parse(&fs::read(&network.study).unwrap()).unwrap();
             assert_eq!((study.mode, study.rho.map(|rho| rho.value())), (mode, rho));
+            assert_eq!(study.growth.len(), usize::from(mode == Mode::Exact));
         }
     }
 }

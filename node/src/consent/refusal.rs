@@ -39,6 +39,12 @@ pub enum Refusal {
         /// What.
         indicator: Indicator,
     },
+    /// Growth models.
+    #[error(
+        "the study estimates growth models, which this district has not allowed; set growth = true \
+         under [allow] in policy.toml to allow it, or ask the hub to leave [[growth]] out"
+    )]
+    Growth,
     /// Sums without noise.
     #[error(
         "the study is exact (no noise, no formal privacy guarantee) and this district allows \
@@ -173,6 +179,7 @@ impl Refusal {
             Self::Missing => "policy_missing",
             Self::Indicator { .. } => "indicator_not_allowed",
             Self::AnonymousSurveys { .. } => "anonymous_surveys_not_allowed",
+            Self::Growth => "growth_not_allowed",
             Self::Exact => "exact_not_allowed",
             Self::Rho => "rho_missing",
             Self::MinCell { .. } => "min_cell",

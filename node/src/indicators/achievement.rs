@@ -1,6 +1,8 @@
 //! Achievement: mean scale score (`<subject>_mean`), mean distance from standard (`<subject>_dfs`)
 //! and share at or above the standard (`<subject>_met`).
 
+use std::ops::RangeInclusive;
+
 use flashlight_proto::{
     category::{Grade, Indicator, Subject},
     study::ScoreRange,
@@ -12,7 +14,7 @@ use super::{
     notes::Gap,
     student::{Counted, Place, Student},
 };
-use crate::records::{Day, Enrollment, Fault, Rule, Score, Source};
+use crate::records::{Day, Decimal, Enrollment, Fault, Rule, SchoolNumber, Score, Source};
 
 /// Longest gap between two enrolments that leaves a student continuously enrolled, days.
 const GAP_MOST: i32 = 30;
@@ -35,7 +37,8 @@ const NOT_ASKED: Fault = Fault {
     hint: "Such scores are not counted",
     most_percent: None,
 };
-const NO_DATE: Fault = Fault {
+/// A score without a test date.
+pub(crate) const NO_DATE: Fault = Fault {
     rule: Rule::W106,
     problem: "is empty",
     hint: "Whether the student was continuously enrolled until the test is taken for granted",
@@ -126,17 +129,46 @@ pub(super) fn locally(
     }
     let year = student.term.year;
     let ours = student.enrollments.iter().filter(|row| student.term.counts(row));
-    if is_continuous(ours.clone(), year, row.date) {
+    if is_continuous(ours, year, row.date) {
         out(Entity::District, Place { grade, ..home }.counts(amount));
     }
-    let on_the_day = || row.date.and_then(|date| student.enrolled_at(date));
-    let Some(school) = row.school.or_else(on_the_day).or(home.school) else { return };
-    let there = ours.filter(|row| row.school == school);
+    let Some(school) = tested_at(student, home, row) else { return };
     if let Some(place) = student.moved(Place { grade, ..home }, Some(school))
-        && is_continuous(there, year, row.date)
+        && is_continuous_at(student, school, row)
     {
         out(Entity::School, place.counts(amount));
     }
+}
+
+/// The school tested at; else that of the enrolment on the test date, else the primary school.
+pub(crate) fn tested_at(student: &Student<'_>, home: Place, row: &Score) -> Option<SchoolNumber> {
+    let on_the_day = || row.date.and_then(|date| student.enrolled_at(date));
+    row.school.or_else(on_the_day).or(home.school)
+}
+
+/// Whether the student was enrolled at that school of the district from Census Day to the test.
+pub(crate) fn is_continuous_at(student: &Student<'_>, school: SchoolNumber, row: &Score) -> bool {
+    let ours = student.enrollments.iter().filter(|row| student.term.counts(row));
+    is_continuous(ours.filter(|row| row.school == school), student.term.year, row.date)
+}
+
+/// A score on the integer grid, clipped to its bounds; both are told of `column` of this row.
+pub(crate) fn on_grid(
+    score: Decimal,
+    units_per_point: u32,
+    bounds: RangeInclusive<i64>,
+    told: (&mut Notes, &'static str, u32),
+) -> i64 {
+    let (notes, column, row) = told;
+    let score = score.in_units(units_per_point);
+    if !score.exact {
+        notes.row(&ROUNDED, column, row);
+    }
+    let clipped = score.units.clamp(*bounds.start(), *bounds.end());
+    if clipped != score.units {
+        notes.row(&CLIPPED, column, row);
+    }
+    clipped
 }
 
 /// The year's score in a test and subject.
@@ -157,7 +189,7 @@ fn found<'a>(
 ) -> Option<Found<'a>> {
     let (test, subject) = (ask.test?, ask.subject()?);
     let row = score(student, &test, subject);
-    let value = row.and_then(|row| Some((row, row.score?.in_units(test.units_per_point))));
+    let value = row.and_then(|row| Some((row, row.score?)));
     if test.ranges.contains_key(&home.grade) {
         notes.asked(&WITHOUT, value.is_none());
     }
@@ -166,13 +198,8 @@ fn found<'a>(
         notes.row(&NOT_ASKED, "grade_tested", row.row);
         return None;
     };
-    if !score.exact {
-        notes.row(&ROUNDED, "scale_score", row.row);
-    }
-    let clipped = score.units.clamp(range.min, range.max);
-    if clipped != score.units {
-        notes.row(&CLIPPED, "scale_score", row.row);
-    }
+    let bounds = range.min..=range.max;
+    let clipped = on_grid(score, test.units_per_point, bounds, (notes, "scale_score", row.row));
     Some(Found { row, grade: row.grade, amount: amount(ask.indicator, clipped, range) })
 }
 

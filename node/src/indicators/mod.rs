@@ -48,10 +48,11 @@ use flashlight_proto::{
 
 pub use self::words::{catalogue, title_of, words_of};
 pub(crate) use self::{
+    achievement::{NO_DATE, is_continuous_at, on_grid, tested_at},
     definition::Definition,
     notes::Notes,
     schools::Schools,
-    student::{Counted, Student, Term},
+    student::{Counted, Place, Student, Term},
 };
 use crate::records::{Records, Source};
 

@@ -98,6 +98,7 @@ impl Dice {
             grade: self.pick(Grade::ALL),
             school: self.maybe(Self::school),
             score: score.and_then(|score| Decimal::parse(&score.to_string()).ok()),
+            sem: None,
             level: self.maybe(|dice| dice.pick(&[1, 2, 3, 4, 5, 6])),
             row: 4,
         }
@@ -188,6 +189,7 @@ fn records(seed: u64) -> Records {
         enrollments: dice.many(8, Dice::enrollment, |row| (row.year, row.school, row.entry)),
         attendance: Some(dice.many(6, Dice::attendance, |row| (row.year, row.school))),
         scores: Some(dice.many(8, Dice::score, |row| row.year)),
+        priors: None,
         actions: Some(dice.many(6, Dice::action, |row| (row.year, row.date))),
         marks: Some(dice.many(8, Dice::mark, |row| row.year)),
         el_history: Some(dice.many(5, Dice::el_status, |row| row.start)),

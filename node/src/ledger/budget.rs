@@ -85,7 +85,7 @@ impl Ledger {
         let later = most.less(spent);
         let left = later.min(most.less(floors.reserve_for_later_years).less(own));
         let exact = self.is_exact(year);
-        let failed_rounds = self.failed(year);
+        let failed_rounds = self.failed(year, None);
         let [shown_spent, shown_left, shown_most] =
             [spent, left, most].map(|loss| loss.to_string());
         let shown_failed = format!("{failed_rounds} of {}", floors.max_failed_rounds);
@@ -223,6 +223,7 @@ mod tests {
             quorum: 1,
             apart: 4,
             document: None,
+            continues: None,
             masked: false,
             answered: false,
             ended: None,

@@ -180,6 +180,12 @@ pub enum Refusal {
         /// Which.
         round: RoundId,
     },
+    /// The second round of growth models before the first.
+    #[error(
+        "the hub opened the second round of growth models without a first one of this study that is \
+         under way here with exactly these districts; the hub has to run the study again"
+    )]
+    Order,
     /// The same length, another history.
     #[error(
         "entry {logged} of this node's journal is not the one in the hub's log: another copy of \
@@ -214,6 +220,7 @@ impl Refusal {
             Self::Survivors => "survivors_wrong",
             Self::Override(source) => source.code(),
             Self::Behind { .. } | Self::Uncharged { .. } => "ledger_behind",
+            Self::Order => "growth_order",
             Self::Forked { .. } => "ledger_forked",
             Self::Journal(source) => source.code(),
         }

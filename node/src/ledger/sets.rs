@@ -85,7 +85,7 @@ impl Ledger {
         Ok(())
     }
 
-    fn answers(&self, question: &Question) -> &[Answer] {
+    pub(super) fn answers(&self, question: &Question) -> &[Answer] {
         self.answers.get(question).map_or(&[], Vec::as_slice)
     }
 
@@ -128,7 +128,7 @@ impl Ledger {
     }
 }
 
-fn is_answer(answers: &[Answer], set: &[DistrictId]) -> bool {
+pub(super) fn is_answer(answers: &[Answer], set: &[DistrictId]) -> bool {
     answers.iter().any(|answer| answer.survivors == set)
 }
 

@@ -189,6 +189,7 @@ mod tests {
             quorum: 1,
             apart: 4,
             document: None,
+            continues: None,
         };
         journal.append(&charged, 1_795_450_680_000).unwrap();
         let said = budget(dir.path(), true).unwrap();

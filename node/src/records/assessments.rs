@@ -30,6 +30,7 @@ const INCLUDED: usize = ASSESSMENTS.place("included");
 const DATE: usize = ASSESSMENTS.place("test_date");
 const SCHOOL: usize = ASSESSMENTS.place("school_id");
 const LEVEL: usize = ASSESSMENTS.place("performance_level");
+const SEM: usize = ASSESSMENTS.place("sem");
 const SCORE_TYPE: usize = ASSESSMENTS.place("score_type");
 
 const NOT_INCLUDED: Fault = Fault {
@@ -97,6 +98,7 @@ pub(super) fn score(mut row: Row<'_>, names: &mut Names, columns: Columns) -> Op
         return None;
     }
     let score = row.optional(SCORE, Decimal::parse);
+    let sem = row.optional(SEM, value::sem);
     if row.optional(TEST, |test| Ok(test == bounds::TEST)) == Some(true) {
         if let Some(Err(fault)) = grade.map(bounds::grade) {
             row.fault(fault, GRADE);
@@ -121,6 +123,7 @@ pub(super) fn score(mut row: Row<'_>, names: &mut Names, columns: Columns) -> Op
         grade: grade?,
         school,
         score,
+        sem,
         level: level.and_then(|level| i8::try_from(level).ok()),
         row: row.place(),
     })
@@ -157,7 +160,10 @@ pub(super) fn scores(mut rows: Vec<Score>, tally: &mut Tally) -> Vec<Score> {
         latest,
         "(student_id, test_id, subject, school_year, test_date)",
         |a, b| key(a) == key(b),
-        |a, b| (a.score, a.level, a.grade, a.school) == (b.score, b.level, b.grade, b.school),
+        |a, b| {
+            (a.score, a.sem, a.level) == (b.score, b.sem, b.level)
+                && (a.grade, a.school) == (b.grade, b.school)
+        },
         |one| one.row,
         tally,
     )

@@ -74,7 +74,26 @@ pub(crate) struct Score {
     /// The school tested at, when supplied.
     pub(crate) school: Option<SchoolNumber>,
     pub(crate) score: Option<Decimal>,
+    /// Standard error of measurement, points, greater than 0; `None`: not supplied.
+    pub(crate) sem: Option<Decimal>,
     pub(crate) level: Option<i8>,
+    pub(crate) row: u32,
+}
+
+/// One score of an earlier year as a later file carries it, by student, year of that file, subject,
+/// years back. It names no test: that of the study that reads it is taken for granted.
+pub(crate) struct PriorScore {
+    pub(crate) student: Key,
+    /// School year of the file that carried it.
+    pub(crate) as_of: i16,
+    pub(crate) subject: Subject,
+    /// School years before `as_of` in which it was taken.
+    pub(crate) back: i16,
+    pub(crate) score: Decimal,
+    /// Standard error of measurement, as of [`Score`].
+    pub(crate) sem: Option<Decimal>,
+    /// The grade tested, when supplied.
+    pub(crate) grade: Option<Grade>,
     pub(crate) row: u32,
 }
 
@@ -222,6 +241,7 @@ pub(crate) struct Pupil<'a> {
     pub(crate) enrollments: &'a [Enrollment],
     pub(crate) attendance: &'a [Attendance],
     pub(crate) scores: &'a [Score],
+    pub(crate) priors: &'a [PriorScore],
     pub(crate) actions: &'a [Action],
     pub(crate) marks: &'a [Mark],
     pub(crate) el_history: &'a [ElStatus],

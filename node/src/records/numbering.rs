@@ -58,6 +58,11 @@ impl Records {
                 (one.student, one.year, one.test, one.subject, one.row)
             });
         }
+        if let Some(rows) = &mut self.priors {
+            rows.sort_unstable_by_key(|one| {
+                (one.student, one.as_of, one.subject, one.back, one.row)
+            });
+        }
         if let Some(rows) = &mut self.actions {
             rows.sort_unstable_by_key(|one| (one.student, one.year, one.date, one.row));
         }

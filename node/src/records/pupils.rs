@@ -6,8 +6,8 @@
 use super::{
     Records,
     model::{
-        Action, Answer, Attendance, College, ElStatus, Enrollment, Graduation, Key, Mark, Pupil,
-        Score,
+        Action, Answer, Attendance, College, ElStatus, Enrollment, Graduation, Key, Mark,
+        PriorScore, Pupil, Score,
     },
 };
 
@@ -17,6 +17,7 @@ pub(super) struct Pupils<'a> {
     enrollments: &'a [Enrollment],
     attendance: &'a [Attendance],
     scores: &'a [Score],
+    priors: &'a [PriorScore],
     actions: &'a [Action],
     marks: &'a [Mark],
     el_history: &'a [ElStatus],
@@ -31,6 +32,7 @@ impl<'a> Pupils<'a> {
             enrollments: &records.enrollments,
             attendance: records.attendance.as_deref().unwrap_or(&[]),
             scores: records.scores.as_deref().unwrap_or(&[]),
+            priors: records.priors.as_deref().unwrap_or(&[]),
             actions: records.actions.as_deref().unwrap_or(&[]),
             marks: records.marks.as_deref().unwrap_or(&[]),
             el_history: records.el_history.as_deref().unwrap_or(&[]),
@@ -49,8 +51,9 @@ impl<'a> Pupils<'a> {
             split(self.enrollments, |row| row.student < key),
             split(self.attendance, |row| row.student < key),
         );
-        let (scores, actions) = (
+        let (scores, priors, actions) = (
             split(self.scores, |row| row.student < key),
+            split(self.priors, |row| row.student < key),
             split(self.actions, |row| row.student < key),
         );
         let (marks, el_history) = (
@@ -66,6 +69,7 @@ impl<'a> Pupils<'a> {
             enrollments: enrollments[half],
             attendance: attendance[half],
             scores: scores[half],
+            priors: priors[half],
             actions: actions[half],
             marks: marks[half],
             el_history: el_history[half],
@@ -81,6 +85,7 @@ impl<'a> Pupils<'a> {
             self.enrollments.first().map(|row| row.student),
             self.attendance.first().map(|row| row.student),
             self.scores.first().map(|row| row.student),
+            self.priors.first().map(|row| row.student),
             self.actions.first().map(|row| row.student),
             self.marks.first().map(|row| row.student),
             self.el_history.first().map(|row| row.student),
@@ -102,6 +107,7 @@ impl<'a> Iterator for Pupils<'a> {
             enrollments: take(&mut self.enrollments, |row| row.student == key),
             attendance: take(&mut self.attendance, |row| row.student == key),
             scores: take(&mut self.scores, |row| row.student == key),
+            priors: take(&mut self.priors, |row| row.student == key),
             actions: take(&mut self.actions, |row| row.student == key),
             marks: take(&mut self.marks, |row| row.student == key),
             el_history: take(&mut self.el_history, |row| row.student == key),

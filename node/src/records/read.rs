@@ -16,6 +16,7 @@ use super::{
     inputs::{Files, Input, hashed},
     keys::Students,
     model::{Enrollment, FAMILIES, Key},
+    priors,
     report::{Effect, Fault, MOST_PERCENT_ORPHANS, Rule, Tally},
     rows::{Ids, Names, Row},
     survey,
@@ -166,9 +167,10 @@ impl Reading {
             |rows, tally, _| cohorts::colleges(rows, tally),
         );
         let own = scores.as_deref().unwrap_or(&[]);
-        let priors = self.table(&tables::PRIOR_SCORES, checked::prior_score, |rows, tally, _| {
-            checked::disagreeing(&rows, own, tally);
-            rows.iter().map(checked::Prior::kept).collect()
+        let priors = self.table(&tables::PRIOR_SCORES, priors::prior_score, |rows, tally, _| {
+            let rows = priors::priors(rows, tally);
+            priors::disagreeing(&rows, own, tally);
+            rows
         });
         let mut kinds = Ids::default();
         let interventions = self.table(
@@ -176,15 +178,12 @@ impl Reading {
             |row, names| checked::intervention(row, names, &mut kinds),
             |rows, _, _| rows,
         );
-        for (table, rows) in
-            [(&tables::PRIOR_SCORES, priors), (&tables::INTERVENTIONS, interventions)]
-        {
-            self.kept.extend(rows.map(|rows| (table.name, rows)));
-        }
+        self.kept.extend(interventions.map(|rows| (tables::INTERVENTIONS.name, rows)));
         Some(Records {
             enrollments: rows?,
             attendance,
             scores,
+            priors,
             actions,
             marks,
             el_history,

@@ -175,6 +175,7 @@ fn kept(gathered: &Gathered, table: &Table) -> Option<Vec<Kept>> {
         }
         name if name == tables::ATTENDANCE.name => rows!(records.attendance, year),
         name if name == tables::ASSESSMENTS.name => rows!(records.scores, year),
+        name if name == tables::PRIOR_SCORES.name => rows!(records.priors, as_of),
         name if name == tables::DISCIPLINE.name => rows!(records.actions, year),
         name if name == tables::COURSE_GRADES.name => rows!(records.marks, year),
         name if name == tables::GRADUATION.name => rows!(records.graduation, cohort),

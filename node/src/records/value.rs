@@ -52,6 +52,12 @@ const RANGE: Fault = Fault {
     hint: "",
     most_percent: Some(MOST_PERCENT),
 };
+const SEM: Fault = Fault {
+    rule: Rule::E008,
+    problem: "is not a standard error of measurement between 0.01 and 10000 points",
+    hint: "Write it in points of the score, as 23.5, or nothing",
+    most_percent: Some(MOST_PERCENT),
+};
 const DAYS: Fault = Fault {
     rule: Rule::E008,
     problem: "is not between 0 and 366 days",
@@ -228,6 +234,12 @@ pub(crate) fn whole(text: &str, least: i16, most: i16) -> Result<i16, &'static F
 pub(crate) fn days(text: &str) -> Result<i32, &'static Fault> {
     let hundredths = Decimal::parse(text)?.in_units(100).units;
     i32::try_from(hundredths).ok().filter(|days| (0..=36_600).contains(days)).ok_or(&DAYS)
+}
+
+/// A standard error of measurement, points: at least a hundredth.
+pub(crate) fn sem(text: &str) -> Result<Decimal, &'static Fault> {
+    let sem = Decimal::parse(text)?;
+    if (1..=1_000_000).contains(&sem.in_units(100).units) { Ok(sem) } else { Err(&SEM) }
 }
 
 /// A grade, and whether a lost leading zero was put back (`"3"` for `"03"`).

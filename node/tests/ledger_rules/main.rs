@@ -8,6 +8,7 @@ mod noisy;
 mod overrides;
 mod policy;
 mod questions;
+mod second;
 mod setting;
 mod tampered;
 mod trust;

@@ -79,6 +79,18 @@ pub(crate) fn open() -> Policy {
     policy(0..40, "min_survivors = 4\nmin_honest = 3\nmax_failed_rounds = 1000\n")
 }
 
+const GROWTH: &str = r#"
+[[test]]
+id = "G"
+scores.MATH = { "03" = { min = 1, max = 9, met = 5 }, "04" = { min = 1, max = 9, met = 5 } }
+[[growth]]
+id = "math"
+test = "G"
+subject = "MATH"
+grades = ["04"]
+priors = [{ subject = "MATH", years_back = 1 }]
+"#;
+
 /// A round as the hub might announce it.
 #[derive(Clone)]
 pub(crate) struct Ask {
@@ -97,6 +109,8 @@ pub(crate) struct Ask {
     pub(crate) sizes: Option<CohortSizes>,
     /// t, where the hub asks for more than the least.
     pub(crate) quorum: Option<u16>,
+    /// With a growth model.
+    pub(crate) growth: bool,
 }
 
 impl Default for Ask {
@@ -115,6 +129,7 @@ impl Default for Ask {
             colluding: 1,
             sizes: None,
             quorum: None,
+            growth: false,
         }
     }
 }
@@ -128,6 +143,7 @@ impl Ask {
         let indicator: Indicator = self.indicator.parse().unwrap();
         let adults = indicator.is_of_adults();
         let families = if adults { "" } else { "families = [\"sex\", \"race_ethnicity\"]" };
+        let growth = if self.growth { GROWTH } else { "" };
         let text = format!(
             "[study]\nid = {:?}\ntitle = \"A study\"\nschool_year = {}\nas_of = {:?}\n\
              schools = {{ file = \"schools.csv\", sha256 = \"{}\" }}\n[privacy]\nmode = \"{}\"\n{rho}\n\
@@ -135,7 +151,7 @@ impl Ask {
              [suppression]\nmin_n = {}\n\
              [[test]]\nid = \"T\"\n[test.scores.MATH]\n\"03\" = {{ min = 1, max = 9, met = 5 }}\n\
              [[table]]\nindicator = {:?}\nyears = {:?}\nby = [[]]\n\
-             {families}\n{test}\n",
+             {families}\n{test}\n{growth}",
             self.study_id,
             self.school_year,
             self.as_of,

@@ -101,14 +101,19 @@ pub fn questions(study: &Study) -> BTreeSet<Question> {
 /// The school years a study measures, in either mode: those the public school table must cover.
 #[must_use]
 pub fn years_measured(study: &Study) -> BTreeSet<i16> {
-    study.tables.iter().flat_map(|table| table.years.iter().copied()).collect()
+    let tables = study.tables.iter().flat_map(|table| table.years.iter().copied());
+    tables.chain(study.growth.iter().map(|_| study.school_year)).collect()
 }
 
 /// The school years a study reads, in either mode: those it measures and those before that its
 /// indicators look at.
 #[must_use]
 pub fn years_read(study: &Study) -> BTreeSet<i16> {
-    study.tables.iter().flat_map(table_years).collect()
+    let growth = study
+        .growth
+        .iter()
+        .flat_map(|spec| study.school_year - i16::from(spec.years_back())..=study.school_year);
+    study.tables.iter().flat_map(table_years).chain(growth).collect()
 }
 
 /// The school years a table reads: those it measures and those before that its indicator looks at.

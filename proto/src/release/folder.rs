@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::{Cell, Frame, Outcome, Parameters, Release, ReleaseError, RoundFacts};
+use super::{
+    Cell, Frame, GrowthEstimates, Outcome, Parameters, Release, ReleaseError, RoundFacts, growth,
+};
 use crate::{
     canonical::{Digest, Pieces},
     identity::{IdentityKey, IdentitySecret, Signature},
@@ -16,6 +18,7 @@ use crate::{
 
 const RELEASE: &str = "release.json";
 const TABLES: &str = "tables.csv";
+const GROWTH: &str = "growth.json";
 const PARAMETERS: &str = "parameters.json";
 const STUDY: &str = "study.toml";
 const SCHOOLS: &str = "schools.csv";
@@ -24,9 +27,13 @@ const VERIFY: &str = "VERIFY.txt";
 const SUMS: &str = "SHA256SUMS";
 const SIGNATURE: &str = "SHA256SUMS.sig";
 
-/// The files of a release folder, all of them and no others, in byte order.
+/// The files of a release folder, all of them and no others, in byte order; with [`GROWTH_FILE`] where
+/// the study has growth models.
 pub const FOLDER_FILES: [&str; 9] =
     [SUMS, SIGNATURE, VERIFY, HUB_KEY, PARAMETERS, RELEASE, SCHOOLS, STUDY, TABLES];
+
+/// The additional file of a study with growth models; it stands before `hub-key.pem`.
+pub const GROWTH_FILE: &str = GROWTH;
 
 /// DER of a SubjectPublicKeyInfo for Ed25519 up to the 32 key bytes (RFC 8410 §4).
 const SPKI_PREFIX: [u8; 12] = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0];
@@ -91,6 +98,9 @@ impl Release {
         };
         // In the order of their names, as `sha256sum *` would list them.
         file(VERIFY, &|put| put(&instructions(key)))?;
+        if !self.growth.is_empty() {
+            file(GROWTH, &|put| put(&self.growth_json()?))?;
+        }
         file(HUB_KEY, &|put| put(&pem(key)))?;
         file(PARAMETERS, &|put| put(&self.parameters_json()?))?;
         let release = file(RELEASE, &|put| self.write_release_json(put))?;
@@ -231,7 +241,8 @@ pub fn verify_folder(
     files: &BTreeMap<String, Vec<u8>>,
     hub: Option<&IdentityKey>,
 ) -> Result<Verified, VerifyError> {
-    if let Some(extra) = files.keys().find(|name| !FOLDER_FILES.contains(&name.as_str())) {
+    let known = |name: &str| name == GROWTH || FOLDER_FILES.contains(&name);
+    if let Some(extra) = files.keys().find(|name| !known(name)) {
         return Err(VerifyError::Extra { file: extra.clone() });
     }
     let file = |name: &'static str| {
@@ -244,6 +255,15 @@ pub fn verify_folder(
     let study = Study::parse(file(STUDY)?).map_err(|error| unreadable(STUDY, error))?;
     let schools = SchoolTable::parse(file(SCHOOLS)?).map_err(|error| unreadable(SCHOOLS, error))?;
     let layout = Layout::derive(&study, &schools).map_err(|error| unreadable(STUDY, error))?;
+    let growth: Vec<GrowthEstimates> = match (study.growth.is_empty(), files.get(GROWTH)) {
+        (true, None) => Vec::new(),
+        (true, Some(_)) => return Err(VerifyError::Extra { file: GROWTH.to_owned() }),
+        (false, None) => return Err(VerifyError::Missing { file: GROWTH }),
+        (false, Some(bytes)) => {
+            serde_json::from_slice(bytes).map_err(|error| unreadable(GROWTH, error))?
+        }
+    };
+    growth::check(&study, &growth)?;
     let document: Document =
         serde_json::from_slice(file(RELEASE)?).map_err(|error| unreadable(RELEASE, error))?;
     let facts = document.parameters.facts();
@@ -251,6 +271,7 @@ pub fn verify_folder(
         return Err(VerifyError::Derived { file: RELEASE });
     }
     let release = remake(&study, &schools, &layout, facts, &document.cells)?;
+    let release = Release { growth, ..release };
     for (name, bytes) in release.derived_files()? {
         if file(name)? != bytes {
             return Err(VerifyError::Derived { file: name });
@@ -276,8 +297,13 @@ fn check_signature(
             Ok(found) if found != key => VerifyError::Key { found, expected: key },
             _ => VerifyError::Signature,
         })?;
-    let summed: Vec<_> =
-        FOLDER_FILES.into_iter().filter(|name| ![SUMS, SIGNATURE].contains(name)).collect();
+    let growth = files.contains_key(GROWTH).then_some(GROWTH);
+    let mut summed: Vec<_> = FOLDER_FILES
+        .into_iter()
+        .chain(growth)
+        .filter(|name| ![SUMS, SIGNATURE].contains(name))
+        .collect();
+    summed.sort_unstable();
     let lines: Vec<_> = files[SUMS].split_inclusive(|byte| *byte == b'\n').collect();
     if lines.len() != summed.len() {
         return Err(VerifyError::Sums);

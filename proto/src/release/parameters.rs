@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Frame, RoundFacts,
+    Frame, RoundFacts, SecondRound,
     certificate::{Certificate, ThresholdPart},
 };
 use crate::{
@@ -91,6 +91,9 @@ struct RoundPart {
     layout: Digest,
     words: usize,
     log_checkpoint: Digest,
+    /// Of growth models, over the same survivors.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    second: Option<SecondRound>,
 }
 
 impl Parameters {
@@ -138,6 +141,7 @@ impl Parameters {
                 layout: layout.hash(),
                 words: layout.words(),
                 log_checkpoint: facts.log_checkpoint,
+                second: facts.second,
             },
             hub: facts.hub,
             released_at_ms: facts.released_at_ms,
@@ -156,6 +160,7 @@ impl Parameters {
             cohort: districts.clone(),
             survivors: survivors.clone(),
             lost: lost.clone(),
+            second: self.round.second.clone(),
             log_checkpoint: self.round.log_checkpoint,
             released_at_ms: self.released_at_ms,
             hub: self.hub,

@@ -95,6 +95,14 @@ impl Release {
         Ok((pretty(&self.parameters)? + "\n").into_bytes())
     }
 
+    /// `growth.json`: the estimates of the growth models, ending in a newline.
+    ///
+    /// # Errors
+    /// [`ReleaseError::Json`] when it cannot be written.
+    pub fn growth_json(&self) -> Result<Vec<u8>, ReleaseError> {
+        Ok((pretty(&self.growth)? + "\n").into_bytes())
+    }
+
     /// `tables.csv`: one row per cell, in the same order, with the same numbers under the same
     /// names. Suppressed cells have `suppressed` = true and empty numbers.
     #[must_use]

@@ -4,6 +4,8 @@ use std::{collections::BTreeMap, fmt};
 
 use toml::Spanned;
 
+mod growth;
+
 use super::{
     CohortRule, DEFAULT_EL_YEARS, LEAST_MIN_N, MAX_BY, MAX_POINTS, MAX_STUDY_BYTES, MAX_TABLES,
     MAX_TESTS, MAX_UNITS_PER_POINT, MAX_YEARS, Mode, PublicFile, Rho, ScoreRange, Study,
@@ -92,7 +94,8 @@ pub(super) fn study(bytes: &[u8]) -> Result<Study, StudyError> {
     cohort.sizes(cohort.min_districts)?;
     let tests = tests(text, raw.test)?;
     let frame = Frame { school_year: head.school_year, mode: raw.privacy.mode, tests: &tests };
-    let tables = tables(text, raw.table, &frame)?;
+    let growth = growth::growth(text, raw.growth, raw.privacy.mode, &tests)?;
+    let tables = tables(text, raw.table, &frame, !growth.is_empty())?;
     Ok(Study {
         id: head.id,
         title: head.title,
@@ -105,6 +108,7 @@ pub(super) fn study(bytes: &[u8]) -> Result<Study, StudyError> {
         suppression: suppression(&raw.suppression)?,
         tests,
         tables,
+        growth,
         hash: Digest::of(bytes),
     })
 }
@@ -201,8 +205,9 @@ fn tables(
     text: &str,
     raw: Vec<Spanned<RawTable>>,
     frame: &Frame<'_>,
+    may_be_none: bool,
 ) -> Result<Vec<TableSpec>, StudyError> {
-    if raw.is_empty() {
+    if raw.is_empty() && !may_be_none {
         return Err(StudyError::value("[[table]]", "there is none; a study measures something"));
     }
     within("[[table]]", raw.len(), MAX_TABLES)?;

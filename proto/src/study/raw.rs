@@ -24,6 +24,8 @@ pub(super) struct RawStudy {
     pub(super) test: Vec<Spanned<RawTest>>,
     #[serde(default)]
     pub(super) table: Vec<Spanned<RawTable>>,
+    #[serde(default)]
+    pub(super) growth: Vec<Spanned<RawGrowth>>,
 }
 
 #[derive(Deserialize)]
@@ -92,6 +94,37 @@ pub(super) struct RawTable {
     pub(super) by: Option<Vec<Vec<Dimension>>>,
     #[serde(default)]
     pub(super) families: Vec<Family>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawGrowth {
+    pub(super) id: String,
+    pub(super) test: String,
+    pub(super) subject: Subject,
+    pub(super) grades: Vec<Grade>,
+    pub(super) priors: Vec<RawPrior>,
+    #[serde(default)]
+    pub(super) covariates: Vec<String>,
+    #[serde(default)]
+    pub(super) concentrations: Vec<String>,
+    pub(super) measurement: Option<RawMeasurement>,
+    pub(super) sample: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawPrior {
+    pub(super) subject: Subject,
+    pub(super) years_back: u8,
+    pub(super) centre: Option<Points>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+pub(super) enum RawMeasurement {
+    Word(String),
+    Constant(BTreeMap<Subject, Points>),
 }
 
 /// A score as written: points, whole or decimal.

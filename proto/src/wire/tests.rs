@@ -1,6 +1,7 @@
 //! Messages survive the wire; what is not well-formed is named.
 
 use super::*;
+use crate::growth::Lambda;
 
 fn begin() -> Begin {
     Begin {
@@ -17,13 +18,34 @@ fn begin() -> Begin {
         parent_releases: vec![Digest::of(b"parent")],
         log_checkpoint: Digest::of(b"log"),
         quorum: 2,
+        constants: Vec::new(),
     }
+}
+
+/// The beginning of a second round.
+fn second() -> Begin {
+    let lambdas = vec![Lambda { mantissa: 3, exponent: 4 }];
+    let model = "math/04".to_owned();
+    let constants = vec![Broadcast { model, lambdas, ols: vec![-1, 1 << 50], eiv: Some(vec![7]) }];
+    Begin { constants, ..begin() }
+}
+
+#[test]
+fn constants_that_are_too_long_or_no_list_of_some_are_refused_by_name() {
+    let long = vec![b' '; CONSTANTS_MAX + 1];
+    for bad in [&b"[]"[..], b"{}", b"[1]", b"\xff", &long] {
+        let mut wire = pb::BeginAdvertise::from(second());
+        wire.constants = bad.to_vec();
+        assert_eq!(Begin::try_from(wire).map_err(|error| error.field), Err("constants"));
+    }
+    assert!(pb::BeginAdvertise::from(begin()).constants.is_empty());
 }
 
 #[test]
 fn directives_survive_the_wire_unchanged() {
     let directives = [
         Directive::Advertise(Box::new(begin())),
+        Directive::Advertise(Box::new(second())),
         Directive::Mask(RoundId::from([2; 16]), begin().cohort),
         Directive::Ended(Ended {
             run: RunId([1; 16]),

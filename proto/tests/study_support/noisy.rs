@@ -47,7 +47,14 @@ pub(crate) fn build_with(
     sums: &[i64],
     facts: RoundFacts,
 ) -> Result<Release, ReleaseError> {
-    Release::build(&draft.study().unwrap(), &draft.table(), &draft.layout(), sums, facts)
+    Release::build(
+        &draft.study().unwrap(),
+        &draft.table(),
+        &draft.layout(),
+        sums,
+        facts,
+        Vec::new(),
+    )
 }
 
 pub(crate) fn build(draft: &Draft, sums: &[i64]) -> Result<Release, ReleaseError> {

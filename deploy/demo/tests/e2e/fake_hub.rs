@@ -331,6 +331,7 @@ impl FakeHub {
             parent_releases: Vec::new(),
             log_checkpoint: vec![7; 32],
             quorum: rule.quorum(u16::try_from(self.cohort.len()).unwrap()).max(self.quorum).into(),
+            constants: Vec::new(),
         }
     }
 

@@ -16,6 +16,9 @@ use crate::fake_hub::{Call, FakeHub, VICTIM, id, signed_by};
 use crate::network::{Net, until};
 use crate::puppets::Puppets;
 
+/// The beginning of a second round.
+const CONSTANTS: &[u8] = br#"[{"model": "math/03", "lambdas": [], "ols": [0], "eiv": null}]"#;
+
 fn start() -> (Net, FakeHub) {
     let (net, mut hub) = FakeHub::start(&StudyText::SMALL);
     hub.awaits_node();
@@ -129,6 +132,7 @@ fn a_round_under_other_terms_than_the_node_derives_is_refused() {
         (cohort(&["D1"]), "cohort_arithmetic"),
         (cohort(&[]), "cohort_arithmetic"),
         (cohort(&DISTRICTS[1..]), "not_mine"),
+        (Box::new(|begin| begin.constants = CONSTANTS.to_vec()), "growth_unasked"),
     ];
     for (change, code) in cases {
         let mut begin = hub.begin();

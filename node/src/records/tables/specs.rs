@@ -134,6 +134,7 @@ pub(crate) static ASSESSMENTS: Table = table(
         SCHOOL,
         code("performance_level", &[], codes::LEVEL),
         code("score_type", &[], codes::SCORE_TYPE),
+        value("sem", &[]),
     ],
 );
 
@@ -223,7 +224,8 @@ pub(crate) static POSTSECONDARY: Table = table(
     &[STUDENT, id("college_seq", &[]).required(), value("enrolled_begin", &[])],
 );
 
-/// Scores of earlier years, for growth alone. Checked; no indicator of this version reads them.
+/// Scores of earlier years as this year's file carries them: growth reads them where the district has no
+/// own.
 pub(crate) static PRIOR_SCORES: Table = table(
     "prior_scores",
     "years_back",
@@ -233,6 +235,8 @@ pub(crate) static PRIOR_SCORES: Table = table(
         value("as_of_year", &[]).required(),
         value("years_back", &[]).required(),
         value("score", &[]).required(),
+        value("sem", &[]),
+        code("grade", &[], codes::GRADE),
     ],
 );
 

@@ -1,0 +1,6 @@
+//! From the network's sums to estimates. Integers come in; floating point begins here.
+
+mod dd;
+mod eiv;
+pub mod growth;
+mod mixed;

@@ -1,0 +1,94 @@
+//! A district's own growth: its schools' effects under a release's coefficients. Stays at the district.
+
+use std::fmt;
+
+use flashlight_proto::growth::Model;
+use flashlight_proto::identity::DistrictId;
+use flashlight_proto::release::GrowthEstimates;
+use flashlight_proto::schools::SchoolTable;
+use flashlight_proto::study::Study;
+
+use super::{GrowthError, SchoolEffect, SchoolSums, growth_rows, school_effect};
+use crate::indicators::Schools;
+use crate::records::Records;
+
+/// A 95 % interval's half-width in standard errors.
+const WIDTH: f64 = 1.96;
+
+/// The effects of a district's schools in one model.
+pub struct LocalGrowth {
+    /// `math/03`.
+    pub model: String,
+    /// School id and effect, by id; empty where no student of the district is in the model.
+    pub schools: Vec<(String, SchoolEffect)>,
+    /// Why there are no effects, where the release has no random intercepts to shrink with.
+    pub without: Option<&'static str>,
+}
+
+/// The effects of a district's schools in every model of a release.
+///
+/// # Errors
+/// [`GrowthError`] when the records do not fit a model.
+pub fn local_growth(
+    records: &Records,
+    study: &Study,
+    schools: &SchoolTable,
+    release: &[GrowthEstimates],
+    district: Option<&DistrictId>,
+) -> Result<Vec<LocalGrowth>, GrowthError> {
+    let schools = Schools::public(records, schools, district);
+    let models = Model::of_study(study).into_iter().zip(release);
+    models.map(|(model, estimates)| of_model(records, study, &schools, &model, estimates)).collect()
+}
+
+fn of_model(
+    records: &Records,
+    study: &Study,
+    schools: &Schools,
+    model: &Model,
+    estimates: &GrowthEstimates,
+) -> Result<LocalGrowth, GrowthError> {
+    let found = |schools, without| LocalGrowth { model: model.name.clone(), schools, without };
+    let Some(fit) = &estimates.reml else {
+        return Ok(found(Vec::new(), Some("the release has no REML fit; its notes say why")));
+    };
+    let (rows, _) = growth_rows(records, study, schools, model);
+    let sums = SchoolSums::of(&rows, model)?;
+    let mut effects: Vec<(String, SchoolEffect)> = sums
+        .iter()
+        .filter_map(|(number, school)| {
+            let id = records.schools.get(usize::try_from(*number).ok()?)?;
+            Some((id.clone(), school_effect(model, school, fit)?))
+        })
+        .collect();
+    effects.sort_by(|one, two| one.0.cmp(&two.0));
+    Ok(found(effects, None))
+}
+
+impl fmt::Display for LocalGrowth {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "growth {}, points of the test", self.model)?;
+        if let Some(why) = self.without {
+            return writeln!(f, "  {why}");
+        }
+        if self.schools.is_empty() {
+            let text = "no student of this district has all scores and flags of the model";
+            return writeln!(f, "  {text}");
+        }
+        writeln!(
+            f,
+            "  {:<16} {:>8} {:>14} {:>8} {:>18}",
+            "school", "students", "mean residual", "growth", "95 % interval"
+        )?;
+        for (school, one) in &self.schools {
+            let [low, high] = [-WIDTH, WIDTH].map(|width| width.mul_add(one.error, one.effect));
+            let interval = format!("{low:+.1} to {high:+.1}");
+            writeln!(
+                f,
+                "  {school:<16} {:>8} {:>+14.1} {:>+8.1} {interval:>18}",
+                one.n, one.residual, one.effect
+            )?;
+        }
+        Ok(())
+    }
+}

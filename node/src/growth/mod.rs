@@ -1,0 +1,12 @@
+//! Growth models at a district: from records to rows, from those to sums of schools and to words, and from
+//! the network's coefficients back to the district's own schools.
+
+mod effects;
+mod local;
+mod rows;
+mod sums;
+
+pub use self::effects::{SchoolEffect, school_effect};
+pub use self::local::{LocalGrowth, local_growth};
+pub(crate) use self::rows::{PRIOR_SCORES, growth_rows};
+pub use self::sums::{GrowthError, GrowthRow, SchoolSums, growth_words};

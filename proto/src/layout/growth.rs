@@ -1,0 +1,111 @@
+//! The words of growth models in a layout (`growth.rs` of the crate says what they sum).
+
+use super::{LayoutError, MAX_WORDS};
+use crate::{
+    canonical::Transcript,
+    growth::{Broadcast, Model, Quantity},
+    study::Study,
+};
+
+/// One model's words of one round.
+#[derive(Clone, Debug)]
+pub struct GrowthBlock {
+    /// The model.
+    pub model: Model,
+    /// What the second round is taken at; `None` in the first.
+    pub broadcast: Option<Broadcast>,
+    /// What is summed, in the order of the words.
+    pub quantities: Vec<Quantity>,
+    first_word: usize,
+    words: usize,
+}
+
+impl GrowthBlock {
+    fn new(
+        model: Model,
+        broadcast: Option<Broadcast>,
+        words: &mut usize,
+    ) -> Result<Self, LayoutError> {
+        let quantities = broadcast.as_ref().map_or_else(|| model.first(), |at| model.second(at));
+        let first_word = *words;
+        let ours = quantities.iter().map(|one| one.words).sum();
+        *words += ours;
+        if *words > MAX_WORDS {
+            return Err(LayoutError::GrowthTooLarge);
+        }
+        Ok(Self { model, broadcast, quantities, first_word, words: ours })
+    }
+
+    /// Where its words are in a contribution.
+    #[must_use]
+    pub const fn range(&self) -> std::ops::Range<usize> {
+        self.first_word..self.first_word + self.words
+    }
+
+    /// The summed quantities, in order. `words` is the whole layout's; missing ones count as 0.
+    #[must_use]
+    pub fn join(&self, words: &[i64]) -> Vec<i128> {
+        let mut at = self.first_word;
+        let joined = self.quantities.iter().map(|quantity| {
+            let value = quantity.join(words.get(at..at + quantity.words).unwrap_or_default());
+            at += quantity.words;
+            value
+        });
+        joined.collect()
+    }
+
+    /// The word's name; `None` when it is not of this block.
+    pub(super) fn name(&self, word: usize) -> Option<String> {
+        if !self.range().contains(&word) {
+            return None;
+        }
+        let mut end = self.first_word;
+        let found = self.quantities.iter().find(|quantity| {
+            end += quantity.words;
+            word < end
+        })?;
+        let part = match (found.words, end - word) {
+            (1, _) => "",
+            (_, 2) => "/high",
+            _ => "/low",
+        };
+        Some(format!("{}{part}", found.name))
+    }
+
+    /// Adds all that names and scales the block's words.
+    pub(super) fn describe(&self, transcript: Transcript) -> Transcript {
+        let start = self.model.describe(transcript).u64(self.first_word as u64);
+        let named = self.quantities.iter().fold(start, |transcript, quantity| {
+            transcript
+                .bytes(quantity.name.as_bytes())
+                .u64(u64::from(quantity.fraction_bits))
+                .u64(quantity.words as u64)
+        });
+        match &self.broadcast {
+            None => named.u64(0),
+            Some(broadcast) => named.u64(1).bytes(broadcast.digest().as_bytes()),
+        }
+    }
+}
+
+pub(super) fn first(study: &Study, words: &mut usize) -> Result<Vec<GrowthBlock>, LayoutError> {
+    let models = Model::of_study(study).into_iter();
+    models.map(|model| GrowthBlock::new(model, None, words)).collect()
+}
+
+pub(super) fn second(
+    study: &Study,
+    broadcasts: &[Broadcast],
+    words: &mut usize,
+) -> Result<Vec<GrowthBlock>, LayoutError> {
+    let models = Model::of_study(study);
+    if models.len() != broadcasts.len() {
+        return Err(LayoutError::Broadcasts { got: broadcasts.len(), want: models.len() });
+    }
+    let mut blocks = Vec::with_capacity(models.len());
+    for (model, broadcast) in models.into_iter().zip(broadcasts) {
+        broadcast.check(&model)?;
+        blocks.push(GrowthBlock::new(model, Some(broadcast.clone()), words)?);
+    }
+    Ok(blocks)
+}

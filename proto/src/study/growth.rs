@@ -1,0 +1,145 @@
+//! One `[[growth]]` section: the growth models a study asks for, one per grade.
+//!
+//! A model regresses a score on the same students' earlier scores, their flags, and the means of any of
+//! those in their school, with a random intercept per school (docs/GROWTH.md). Everything here is
+//! public: bounds and centres come from the study's `[[test]]` and from the section, never from data.
+
+use std::fmt;
+
+use crate::category::{Family, Grade, Subject};
+
+/// Most `[[growth]]` sections.
+pub const MAX_GROWTH: usize = 16;
+/// Most priors of one model.
+pub const MAX_PRIORS: usize = 8;
+/// Most covariates of one model.
+pub const MAX_COVARIATES: usize = 16;
+/// Farthest back a prior may lie, school years.
+pub const MAX_YEARS_BACK: u8 = 4;
+/// Grid of standard errors of measurement: hundredths of a point.
+pub const SEM_UNITS_PER_POINT: u32 = 100;
+
+/// A checked `[[growth]]` section.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GrowthSpec {
+    /// Names the model, as `math`.
+    pub id: String,
+    /// The test whose scores are read; its bounds and grid are in `Study::tests`.
+    pub test: String,
+    /// Subject of the score explained.
+    pub subject: Subject,
+    /// Grades, ascending, each once; each is a model of its own.
+    pub grades: Vec<Grade>,
+    /// Earlier scores, at least one.
+    pub priors: Vec<Prior>,
+    /// Flags of the student.
+    pub covariates: Vec<Covariate>,
+    /// Which priors and covariates also enter as the mean of the student's school, ascending.
+    pub concentrations: Vec<Regressor>,
+    /// What is known of the error of the priors.
+    pub measurement: Measurement,
+    /// Which students count.
+    pub sample: Sample,
+}
+
+/// An earlier score as a regressor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Prior {
+    /// Its subject.
+    pub subject: Subject,
+    /// School years before the score explained; also grades below it.
+    pub years_back: u8,
+    /// Public centre, grid units; `None`: the middle of the bounds.
+    pub centre: Option<i64>,
+}
+
+impl fmt::Display for Prior {
+    /// `MATH-1`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.subject, self.years_back)
+    }
+}
+
+/// A flag as a regressor: 1 for a student in one group of a family, 0 for any other known group. A
+/// student whose group is not known is in no model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Covariate {
+    /// The family.
+    pub family: Family,
+    /// Index into the family's groups; never its last, `unknown`.
+    pub group: usize,
+}
+
+impl fmt::Display for Covariate {
+    /// `sed`, `race_ethnicity=Black`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.family.groups()[self.group] {
+            "yes" => fmt::Display::fmt(&self.family, f),
+            group => write!(f, "{}={group}", self.family),
+        }
+    }
+}
+
+/// A regressor by its place in the section.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Regressor {
+    /// Index into `priors`.
+    Prior(usize),
+    /// Index into `covariates`.
+    Covariate(usize),
+}
+
+/// What is known of the priors' errors of measurement.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Measurement {
+    /// Nothing: no errors-in-variables estimates.
+    None,
+    /// One public standard error per prior, in hundredths of a point, in the order of the priors.
+    Constant(Vec<u32>),
+    /// The `sem` beside each score; a student without one is in no model.
+    Column,
+}
+
+impl Measurement {
+    /// Whether errors-in-variables estimates are asked for.
+    #[must_use]
+    pub const fn is_known(&self) -> bool {
+        !matches!(self, Self::None)
+    }
+}
+
+/// Which students count.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Sample {
+    /// Continuously enrolled at the school tested, from Census Day to the test.
+    #[default]
+    Continuous,
+    /// Everybody with the scores and flags.
+    All,
+}
+
+impl GrowthSpec {
+    /// The grade in which a prior of a model's students was taken: as many grades below as years back.
+    /// `None` below grade 1.
+    #[must_use]
+    pub fn prior_grade(grade: Grade, years_back: u8) -> Option<Grade> {
+        let at = grade.index().checked_sub(usize::from(years_back))?;
+        let found = *Grade::ALL.get(at)?;
+        (Grade::G01..=Grade::G12).contains(&found).then_some(found)
+    }
+
+    /// Farthest year back that is read.
+    #[must_use]
+    pub fn years_back(&self) -> u8 {
+        self.priors.iter().map(|prior| prior.years_back).max().unwrap_or(0)
+    }
+
+    /// A regressor's name: `MATH-1`, `sed`, `race_ethnicity=Black`.
+    #[must_use]
+    pub fn name(&self, regressor: Regressor) -> String {
+        match regressor {
+            Regressor::Prior(at) => self.priors[at].to_string(),
+            Regressor::Covariate(at) => self.covariates[at].to_string(),
+        }
+    }
+}
