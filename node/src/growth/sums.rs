@@ -295,7 +295,7 @@ fn score(model: &Model, school: &SchoolSums, beta: &[i64], corrected: bool) -> O
             sum = sum.checked_add(scaled.div_euclid(per_point * per_point))?;
         }
         let below = n.checked_mul(1 << (COEFFICIENT_BITS - model.score_bits(at)))?;
-        Some((sum + below / 2).div_euclid(below))
+        Some(sum.checked_add(below / 2)?.div_euclid(below))
     };
     (0..model.p()).map(entry).collect()
 }
