@@ -28,6 +28,15 @@ const REQUIRED: [&str; 7] =
 const OPTIONAL: [&str; 7] =
     ["county", "enrollment", "size_band", "poverty_quintile", "charter", "locale", "contact"];
 
+/// How columns begin whose numbers growth models may take as public regressors.
+pub const PUBLIC_PREFIX: &str = "public_";
+/// Most such columns.
+const PUBLIC_MAX: usize = 64;
+/// Grid of their numbers: hundredths.
+pub const PUBLIC_UNITS: u32 = 100;
+/// Largest of their numbers, either side of 0.
+const PUBLIC_MOST: i64 = 1_000_000;
+
 /// A school table that was refused. The file is public, so messages may quote it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -151,6 +160,8 @@ pub struct School {
     pub locale: Option<String>,
     /// Contact, by consent.
     pub contact: Option<String>,
+    /// What its columns `public_…` say, hundredths, by column; those that are empty are not there.
+    pub public: BTreeMap<String, i64>,
 }
 
 impl School {
@@ -254,17 +265,36 @@ impl SchoolTable {
 }
 
 /// Where each column stands in the file.
-struct Columns(BTreeMap<&'static str, usize>);
+struct Columns {
+    known: BTreeMap<&'static str, usize>,
+    public: BTreeMap<String, usize>,
+}
 
 impl Columns {
     fn read(header: &[String]) -> Result<Self, SchoolsError> {
         let wrong = |what: String| SchoolsError::Header { what };
         let mut columns = BTreeMap::new();
+        let mut public = BTreeMap::new();
         for (index, name) in header.iter().enumerate() {
+            if name.starts_with(PUBLIC_PREFIX) {
+                let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+                if name.len() > 40 || !name.chars().all(fits) || public.len() == PUBLIC_MAX {
+                    return Err(wrong(format!(
+                        "column {PUBLIC_PREFIX}… number {}: names have small letters, digits and _, at \
+                         most 40, and there are at most {PUBLIC_MAX}",
+                        public.len() + 1
+                    )));
+                }
+                if public.insert(name.clone(), index).is_some() {
+                    return Err(wrong(format!("column {name} is there twice; remove one")));
+                }
+                continue;
+            }
             let Some(known) = REQUIRED.iter().chain(&OPTIONAL).find(|known| *known == name) else {
                 let name: String = name.chars().take(40).collect();
                 return Err(wrong(format!(
-                    "unknown column {name:?}; columns are {}, and, if there, {}",
+                    "unknown column {name:?}; columns are {}, and, if there, {}, and {PUBLIC_PREFIX}… for \
+                     growth models",
                     REQUIRED.join(", "),
                     OPTIONAL.join(", ")
                 )));
@@ -275,15 +305,15 @@ impl Columns {
         }
         match REQUIRED.iter().find(|name| !columns.contains_key(*name)) {
             Some(missing) => Err(wrong(format!("column {missing} is missing"))),
-            None => Ok(Self(columns)),
+            None => Ok(Self { known: columns, public }),
         }
     }
 
     fn school(&self, row: &csv::Row) -> Result<School, SchoolsError> {
-        if row.fields.len() != self.0.len() {
+        let columns = self.known.len() + self.public.len();
+        if row.fields.len() != columns {
             let what = format!(
-                "expected {} values as in the header, found {}",
-                self.0.len(),
+                "expected {columns} values as in the header, found {}",
                 row.fields.len()
             );
             return Err(SchoolsError::Csv { line: row.line, what });
@@ -303,6 +333,7 @@ impl Columns {
             charter: self.maybe(row, "charter")?,
             locale: self.text(row, "locale")?,
             contact: self.text(row, "contact")?,
+            public: self.public(row)?,
         };
         let wrong = |column, what: &str| {
             Err(SchoolsError::Value { line: row.line, column, what: what.to_owned() })
@@ -321,7 +352,7 @@ impl Columns {
 
     /// The value, empty when the column or the value is not there.
     fn value<'a>(&self, row: &'a csv::Row, column: &'static str) -> Result<&'a str, SchoolsError> {
-        let value = self.0.get(column).map_or("", |index| row.fields[*index].as_str());
+        let value = self.known.get(column).map_or("", |index| row.fields[*index].as_str());
         let wrong = |what: String| Err(SchoolsError::Value { line: row.line, column, what });
         if value.len() > VALUE_MAX {
             return wrong(format!("is longer than {VALUE_MAX} bytes"));
@@ -333,6 +364,22 @@ impl Columns {
             return wrong("begins or ends with a space".to_owned());
         }
         Ok(value)
+    }
+
+    fn public(&self, row: &csv::Row) -> Result<BTreeMap<String, i64>, SchoolsError> {
+        let filled = self.public.iter().filter(|(_, index)| !row.fields[**index].is_empty());
+        let one = |(name, index): (&String, &usize)| {
+            let units = hundredths(&row.fields[*index]).ok_or_else(|| SchoolsError::Value {
+                line: row.line,
+                column: PUBLIC_PREFIX,
+                what: format!(
+                    "{name} must be a number with at most two decimals, at most {PUBLIC_MOST} either \
+                     side of 0, or empty"
+                ),
+            })?;
+            Ok((name.clone(), units))
+        };
+        filled.map(one).collect()
     }
 
     fn required<'a>(
@@ -376,5 +423,33 @@ impl Columns {
     fn text(&self, row: &csv::Row, column: &'static str) -> Result<Option<String>, SchoolsError> {
         let value = self.value(row, column)?;
         Ok((!value.is_empty()).then(|| value.to_owned()))
+    }
+}
+
+/// A number with at most two decimals, in hundredths.
+fn hundredths(text: &str) -> Option<i64> {
+    let (sign, digits) = text.strip_prefix('-').map_or((1, text), |rest| (-1, rest));
+    let (whole, part) = digits.split_once('.').unwrap_or((digits, "0"));
+    let is_number = |part: &str, most| {
+        (1..=most).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit())
+    };
+    (is_number(whole, 7) && is_number(part, 2)).then_some(())?;
+    let part: i64 = format!("{part:0<2}").parse().ok()?;
+    let units = whole.parse::<i64>().ok()? * i64::from(PUBLIC_UNITS) + part;
+    (units <= PUBLIC_MOST * i64::from(PUBLIC_UNITS)).then_some(sign * units)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::hundredths;
+
+    #[test]
+    fn public_numbers_have_at_most_two_decimals() {
+        for (text, units) in [("0", 0), ("37.5", 3_750), ("-0.07", -7), ("2412.25", 241_225)] {
+            assert_eq!(hundredths(text), Some(units), "{text}");
+        }
+        for bad in ["", ".5", "5.", "1.234", "1e3", "NaN", "+1", "1000000.01", "--1", " 1"] {
+            assert_eq!(hundredths(bad), None, "{bad}");
+        }
     }
 }

@@ -26,8 +26,8 @@ pub use self::{
     date::{Date, DateError},
     error::StudyError,
     growth::{
-        Covariate, GrowthSpec, MAX_COVARIATES, MAX_GROWTH, MAX_PRIORS, MAX_YEARS_BACK, Measurement,
-        Prior, Regressor, SEM_UNITS_PER_POINT, Sample,
+        Covariate, GrowthSpec, MAX_COVARIATES, MAX_GROWTH, MAX_PRIORS, MAX_PUBLIC, MAX_YEARS_BACK,
+        Measurement, NoisySpec, Prior, PublicColumn, Regressor, SEM_UNITS_PER_POINT, Sample, Start,
     },
 };
 

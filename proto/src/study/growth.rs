@@ -6,7 +6,11 @@
 
 use std::fmt;
 
-use crate::category::{Family, Grade, Subject};
+use super::Rho;
+use crate::{
+    canonical::Digest,
+    category::{Family, Grade, Subject},
+};
 
 /// Most `[[growth]]` sections.
 pub const MAX_GROWTH: usize = 16;
@@ -16,11 +20,13 @@ pub const MAX_PRIORS: usize = 8;
 pub const MAX_COVARIATES: usize = 16;
 /// Farthest back a prior may lie, school years.
 pub const MAX_YEARS_BACK: u8 = 4;
+/// Most columns of the public school table in one model.
+pub const MAX_PUBLIC: usize = 16;
 /// Grid of standard errors of measurement: hundredths of a point.
 pub const SEM_UNITS_PER_POINT: u32 = 100;
 
 /// A checked `[[growth]]` section.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct GrowthSpec {
     /// Names the model, as `math`.
     pub id: String,
@@ -40,6 +46,48 @@ pub struct GrowthSpec {
     pub measurement: Measurement,
     /// Which students count.
     pub sample: Sample,
+    /// Columns of the public school table as regressors.
+    pub public: Vec<PublicColumn>,
+    /// What `dp` needs; `None` in `exact`.
+    pub noisy: Option<NoisySpec>,
+}
+
+/// A column of the public school table as a regressor: the same for all students of a school.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PublicColumn {
+    /// `public_sed`.
+    pub column: String,
+    /// Least value, hundredths: lower ones count as this.
+    pub min: i64,
+    /// Greatest value, hundredths.
+    pub max: i64,
+    /// Centre, hundredths.
+    pub centre: i64,
+}
+
+/// What a growth model in `dp` mode needs beside: all of it public.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NoisySpec {
+    /// The section's part of the study's ρ. A student is in one grade, so its models share it.
+    pub rho: Rho,
+    /// c_e: a student's residual counts as no more than this either side of 0, grid units.
+    pub clip: i64,
+    /// c_E: a school's mean residual, alike.
+    pub school_clip: i64,
+    /// Coefficients of an earlier release to start from, by model in the order of the grades; none:
+    /// moments.
+    pub start: Vec<Start>,
+}
+
+/// An earlier release's coefficients of one model.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Start {
+    /// Hash of that release.
+    pub release: Digest,
+    /// Its coefficients, points, in the model's order; the intercept is of the outcome as it is.
+    pub beta: Vec<f64>,
+    /// α of each coefficient's regressor: the noise of its words is proportional to it.
+    pub scales: Vec<f64>,
 }
 
 /// An earlier score as a regressor.

@@ -96,6 +96,8 @@ pub(super) fn study(bytes: &[u8]) -> Result<Study, StudyError> {
     let frame = Frame { school_year: head.school_year, mode: raw.privacy.mode, tests: &tests };
     let growth = growth::growth(text, raw.growth, raw.privacy.mode, &tests)?;
     let tables = tables(text, raw.table, &frame, !growth.is_empty())?;
+    let rho = rho(&raw.privacy)?;
+    growth::parts(rho, &growth, tables.is_empty())?;
     Ok(Study {
         id: head.id,
         title: head.title,
@@ -103,7 +105,7 @@ pub(super) fn study(bytes: &[u8]) -> Result<Study, StudyError> {
         as_of: head.as_of,
         schools: PublicFile { file: head.schools.file, sha256: head.schools.sha256 },
         mode: raw.privacy.mode,
-        rho: rho(&raw.privacy)?,
+        rho,
         cohort,
         suppression: suppression(&raw.suppression)?,
         tests,

@@ -110,6 +110,39 @@ pub(super) struct RawGrowth {
     pub(super) concentrations: Vec<String>,
     pub(super) measurement: Option<RawMeasurement>,
     pub(super) sample: Option<String>,
+    #[serde(default)]
+    pub(super) public: Vec<RawPublic>,
+    pub(super) rho: Option<f64>,
+    pub(super) clip: Option<RawClip>,
+    #[serde(default)]
+    pub(super) start: Vec<RawStart>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawPublic {
+    pub(super) column: String,
+    pub(super) min: Points,
+    pub(super) max: Points,
+    pub(super) centre: Option<Points>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawClip {
+    pub(super) student: Points,
+    pub(super) school: Points,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawStart {
+    pub(super) grade: Grade,
+    pub(super) release: Digest,
+    pub(super) names: Vec<String>,
+    pub(super) centres: Vec<f64>,
+    pub(super) beta: Vec<f64>,
+    pub(super) scales: Vec<f64>,
 }
 
 #[derive(Deserialize)]

@@ -1,8 +1,12 @@
 //! The checks of `[[growth]]`.
 
+mod noisy;
+
 use std::collections::BTreeMap;
 
 use toml::Spanned;
+
+pub(super) use self::noisy::parts;
 
 use super::{Place, line_at, name, twice, within};
 use crate::{
@@ -30,11 +34,7 @@ pub(super) fn growth(
     for (index, spanned) in raw.into_iter().enumerate() {
         let line = line_at(text, spanned.span().start);
         let place = Place { line, section: "growth", number: index + 1 };
-        if mode == Mode::Dp {
-            let what = "asks for mode = \"exact\": growth under noise is not there yet";
-            return Err(place.value("id", what));
-        }
-        let spec = section(&place, spanned.into_inner(), tests)?;
+        let spec = section(&place, spanned.into_inner(), mode, tests)?;
         if all.iter().any(|earlier| earlier.id == spec.id) {
             return Err(place.duplicate("id", format_args!("{:?}", spec.id)));
         }
@@ -55,6 +55,7 @@ pub(super) fn growth(
 fn section(
     place: &Place<'_>,
     raw: RawGrowth,
+    mode: Mode,
     tests: &BTreeMap<String, TestSpec>,
 ) -> Result<GrowthSpec, StudyError> {
     name(format_args!("{place}, id"), &raw.id)?;
@@ -95,7 +96,10 @@ fn section(
         Some("all") => Sample::All,
         Some(_) => return Err(place.value("sample", "must be \"continuous\" or \"all\"")),
     };
-    Ok(GrowthSpec {
+    let public = noisy::public(place, &raw.public)?;
+    let under_noise =
+        noisy::Raw { rho: raw.rho, clip: raw.clip.as_ref(), start: &raw.start, units: test.units_per_point };
+    let mut spec = GrowthSpec {
         id: raw.id,
         test: raw.test,
         subject: raw.subject,
@@ -105,7 +109,11 @@ fn section(
         concentrations,
         measurement,
         sample,
-    })
+        public,
+        noisy: None,
+    };
+    spec.noisy = noisy::noisy(place, &under_noise, mode, &spec, test)?;
+    Ok(spec)
 }
 
 /// Whether the test bounds every score that the models read.
