@@ -21,7 +21,7 @@ use flashlight_proto::{
 use zeroize::Zeroizing;
 
 use crate::{
-    growth::{self, SchoolSums, growth_rows, growth_words},
+    growth::{self, SchoolSums, growth_rows, growth_words, noisy_words},
     indicators::{self, Amount, Ask, Counted as One, Notes, Schools, Student, Term},
     records::{Effect, Finding, Records, RecordsError, Report, Rule, Source},
 };
@@ -182,9 +182,12 @@ fn count_growth(
 ) {
     let (rows, findings) = growth_rows(records, study, schools, &block.model);
     counted.findings.extend(findings);
-    let words = SchoolSums::of(&rows, &block.model)
-        .and_then(|sums| growth_words(block, &sums))
-        .map(Zeroizing::new);
+    let words = if block.model.noisy.is_some() {
+        noisy_words(block, &rows)
+    } else {
+        SchoolSums::of(&rows, &block.model).and_then(|sums| growth_words(block, &sums))
+    };
+    let words = words.map(Zeroizing::new);
     match words {
         Ok(words) => match counted.words.get_mut(block.range()) {
             Some(place) if place.len() == words.len() => place.copy_from_slice(&words),

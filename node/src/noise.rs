@@ -231,7 +231,12 @@ fn shares(plan: &NoisePlan, layout: &Layout, district: &DistrictId) -> Vec<Share
         step: block.encoding.words(),
     });
     let carried = Share { words: counts.collect(), fill: Fill::Carried };
-    noisy.chain([carried]).collect()
+    let growth = plan.growth().iter().map(|one| {
+        let (scale, bits) = (one.drawn.scale, one.drawn.scale_bits);
+        let fill = Fill::Noise { scale, bits, bound: plan.growth_bound(one, district) };
+        Share { words: vec![Run { first: one.word, len: 1, step: 1 }], fill }
+    });
+    noisy.chain([carried]).chain(growth).collect()
 }
 
 fn paid_as(spend: &Spend, wanted: Mode) -> Result<(), NoiseError> {

@@ -23,12 +23,19 @@
 //! Rounding: every fixed-point quantity is floored once per school, with as many fraction bits as its
 //! bound leaves ([`FRACTION_BITS_MAX`] at most), an absolute error below 2^−bits per school.
 
+mod noisy;
+
 use serde::{Deserialize, Serialize};
 
+pub use self::noisy::{NoisyModel, NoisyQuantity, Term};
 use crate::{
     canonical::{Digest, Transcript},
     category::Grade,
-    study::{Covariate, GrowthSpec, Measurement, Prior, Regressor, SEM_UNITS_PER_POINT, Study},
+    schools::PUBLIC_UNITS,
+    study::{
+        Covariate, GrowthSpec, Measurement, Prior, PublicColumn, Regressor, SEM_UNITS_PER_POINT,
+        Study,
+    },
 };
 
 /// Radix of the two words of a quantity: v = high·2⁴⁸ + low, 0 ≤ low < 2⁴⁸.
@@ -57,6 +64,8 @@ pub enum ColumnKind {
     Prior(Prior),
     /// A flag.
     Covariate(Covariate),
+    /// A column of the public school table, by index into `GrowthSpec::public`.
+    Public(usize),
     /// The score explained.
     Outcome,
 }
@@ -87,7 +96,7 @@ impl Column {
 }
 
 /// One growth model: a section of the study at one grade.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Model {
     /// `math/03`.
     pub name: String,
@@ -103,6 +112,8 @@ pub struct Model {
     pub contexts: Vec<usize>,
     /// Number of priors with known errors of measurement: all or 0.
     pub measured: usize,
+    /// What `dp` needs; `None` in `exact`.
+    pub noisy: Option<NoisyModel>,
 }
 
 impl Model {
@@ -134,13 +145,22 @@ impl Model {
             columns.push(score(prior.to_string(), kind, subject, years_back, centre)?);
         }
         for &covariate in &spec.covariates {
-            columns.push(flag(covariate.to_string(), ColumnKind::Covariate(covariate), 0));
+            let one = flag(covariate.to_string(), ColumnKind::Covariate(covariate), 0);
+            // Under noise -1/2 and 1/2: half as far from the centre, half the noise.
+            let halves = Column { centre: 1, high: 2, units: 2, ..one.clone() };
+            columns.push(if spec.noisy.is_some() { halves } else { one });
+        }
+        for (at, PublicColumn { column, min, max, centre }) in spec.public.iter().enumerate() {
+            let (kind, units) = (ColumnKind::Public(at), PUBLIC_UNITS);
+            let (name, centre, low, high) = (column.clone(), *centre, *min, *max);
+            columns.push(Column { name, kind, centre, low, high, units });
         }
         columns.push(score(spec.subject.to_string(), ColumnKind::Outcome, spec.subject, 0, None)?);
         let context = |&regressor: &Regressor| match regressor {
             Regressor::Prior(at) => 1 + at,
             Regressor::Covariate(at) => 1 + spec.priors.len() + at,
         };
+        let noisy = spec.noisy.as_ref().map(|noisy| NoisyModel::new(noisy, spec, grade, &columns));
         Some(Self {
             name: format!("{}/{grade}", spec.id),
             section,
@@ -149,6 +169,7 @@ impl Model {
             columns,
             contexts: spec.concentrations.iter().map(context).collect(),
             measured: if spec.measurement.is_known() { spec.priors.len() } else { 0 },
+            noisy,
         })
     }
 
@@ -228,6 +249,9 @@ impl Model {
     /// What the first round sums, in order.
     #[must_use]
     pub fn first(&self) -> Vec<Quantity> {
+        if let Some(noisy) = &self.noisy {
+            return noisy.words(self, &noisy.first(self));
+        }
         let q = self.q();
         let mut all = vec![self.whole("n"), self.whole("schools")];
         all.extend((1..=SCHOOL_MOST).map(|n| self.whole(format_args!("schools_of/{n}"))));
@@ -253,6 +277,9 @@ impl Model {
     /// What the second round sums, in order.
     #[must_use]
     pub fn second(&self, broadcast: &Broadcast) -> Vec<Quantity> {
+        if let Some(noisy) = &self.noisy {
+            return noisy.words(self, &noisy.second());
+        }
         let mut all = Vec::new();
         for at in 0..broadcast.lambdas.len() {
             all.extend(upper(self.q()).map(|(j, k)| {
@@ -302,7 +329,9 @@ impl Model {
                 })
                 .u64(u64::from(column.units))
         });
-        self.contexts.iter().fold(columns, |transcript, at| transcript.u64(*at as u64))
+        let contexts =
+            self.contexts.iter().fold(columns, |transcript, at| transcript.u64(*at as u64));
+        self.noisy.iter().fold(contexts, |transcript, noisy| noisy.describe(transcript))
     }
 }
 
@@ -449,6 +478,9 @@ impl Broadcast {
         }
         if !self.lambdas.windows(2).all(|pair| pair[0].value() < pair[1].value()) {
             return bad("the lambdas do not ascend");
+        }
+        if model.noisy.is_some() && !self.lambdas.is_empty() {
+            return bad("there are lambdas, which dp does not sum over");
         }
         if self.eiv.is_some() != (model.measured > 0) {
             return bad("errors-in-variables coefficients are there without errors, or missing");

@@ -24,6 +24,7 @@ mod folder;
 mod growth;
 mod json;
 mod noisy;
+mod noisy_growth;
 mod parameters;
 mod text;
 
@@ -50,6 +51,7 @@ pub use self::{
     cell::{Cell, MAX_EXACT, Outcome},
     folder::{FOLDER_FILES, GROWTH_FILE, Verified, VerifyError, verify_folder},
     noisy::{Noisy, NoisySums},
+    noisy_growth::NoisyGrowth,
 };
 
 /// What every output of `exact` mode says.
@@ -224,6 +226,8 @@ pub struct Release {
     cells: Vec<Cell>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     growth: Vec<GrowthEstimates>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    noisy_growth: Vec<NoisyGrowth>,
 }
 
 impl Release {
@@ -282,6 +286,25 @@ impl Release {
     #[must_use]
     pub fn growth(&self) -> &[GrowthEstimates] {
         &self.growth
+    }
+
+    /// The growth models of a study in `dp` mode, in its order; none in `exact`.
+    #[must_use]
+    pub fn noisy_growth(&self) -> &[NoisyGrowth] {
+        &self.noisy_growth
+    }
+
+    /// The same release with the growth models of a study in `dp` mode.
+    ///
+    /// # Errors
+    /// [`ReleaseError::Growth`] when they are not those of the study.
+    pub fn with_noisy_growth(
+        self,
+        study: &Study,
+        noisy_growth: Vec<NoisyGrowth>,
+    ) -> Result<Self, ReleaseError> {
+        noisy_growth::check(study, &noisy_growth)?;
+        Ok(Self { noisy_growth, ..self })
     }
 
     /// What the round that gave the sums was.
@@ -357,8 +380,9 @@ impl<'a> Frame<'a> {
         }
         let parameters = Parameters::new(self);
         let format = if self.noise.is_some() { FORMAT_DP } else { FORMAT };
-        let growth = Vec::new();
-        Ok(Release { format, guarantee: self.guarantee(), parameters, cells, growth })
+        let (growth, noisy_growth) = (Vec::new(), Vec::new());
+        let guarantee = self.guarantee();
+        Ok(Release { format, guarantee, parameters, cells, growth, noisy_growth })
     }
 
     fn guarantee(&self) -> String {

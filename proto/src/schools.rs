@@ -312,10 +312,8 @@ impl Columns {
     fn school(&self, row: &csv::Row) -> Result<School, SchoolsError> {
         let columns = self.known.len() + self.public.len();
         if row.fields.len() != columns {
-            let what = format!(
-                "expected {columns} values as in the header, found {}",
-                row.fields.len()
-            );
+            let what =
+                format!("expected {columns} values as in the header, found {}", row.fields.len());
             return Err(SchoolsError::Csv { line: row.line, what });
         }
         let school = School {

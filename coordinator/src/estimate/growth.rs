@@ -37,7 +37,7 @@ pub struct GrowthError {
 }
 
 impl GrowthError {
-    fn new(model: &Model, what: impl Into<String>) -> Self {
+    pub(super) fn new(model: &Model, what: impl Into<String>) -> Self {
         Self { model: model.name.clone(), what: what.into() }
     }
 

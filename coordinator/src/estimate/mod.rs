@@ -4,3 +4,4 @@ mod dd;
 mod eiv;
 pub mod growth;
 mod mixed;
+pub mod noisy;

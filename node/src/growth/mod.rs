@@ -3,10 +3,12 @@
 
 mod effects;
 mod local;
+mod noisy;
 mod rows;
 mod sums;
 
 pub use self::effects::{SchoolEffect, school_effect};
 pub use self::local::{LocalGrowth, local_growth};
+pub use self::noisy::noisy_words;
 pub(crate) use self::rows::{PRIOR_SCORES, growth_rows};
 pub use self::sums::{GrowthError, GrowthRow, SchoolSums, growth_words};

@@ -36,7 +36,7 @@ pub(crate) fn growth_rows(
     let term = Term::new(model.year, study.as_of.into(), schools);
     let mut reading = Reading::new(records, spec, model);
     let rows: Vec<GrowthRow> =
-        records.pupils().filter_map(|pupil| reading.row(pupil, &term)).collect();
+        records.pupils().filter_map(|pupil| reading.row(pupil, &term, schools)).collect();
     let findings = reading.findings(rows.len());
     (rows, findings)
 }
@@ -55,6 +55,8 @@ struct Reading<'a> {
     elsewhere: u64,
     /// Not continuously enrolled.
     moved: u64,
+    /// At a school of which the public table lacks a figure.
+    without_figure: u64,
     /// Without some earlier score, or its standard error.
     without_prior: u64,
     without_sem: u64,
@@ -84,6 +86,7 @@ impl<'a> Reading<'a> {
             unplaced: 0,
             elsewhere: 0,
             moved: 0,
+            without_figure: 0,
             without_prior: 0,
             without_sem: 0,
             eligible: 0,
@@ -94,7 +97,7 @@ impl<'a> Reading<'a> {
     }
 
     /// The student's row, if in the model.
-    fn row(&mut self, pupil: Pupil<'_>, term: &Term<'_>) -> Option<GrowthRow> {
+    fn row(&mut self, pupil: Pupil<'_>, term: &Term<'_>, schools: &Schools) -> Option<GrowthRow> {
         let (row, score) = self.explained(pupil)?;
         self.tested += 1;
         // What is wrong with enrolments is told where the year's tables are counted.
@@ -104,6 +107,7 @@ impl<'a> Reading<'a> {
             return None;
         };
         let school = self.school(&student, home, row)?;
+        let public = self.public(school, schools)?;
         let earlier = self.earlier(pupil)?;
         let errors = self.errors(&earlier)?;
         self.flags_known(home).then_some(())?;
@@ -115,7 +119,10 @@ impl<'a> Reading<'a> {
             let value = match column.kind {
                 ColumnKind::Intercept => 1,
                 ColumnKind::Prior(_) => earlier.next().map_or(column.centre, |one| one.units),
-                ColumnKind::Covariate(one) => i64::from(group(home, one) == Some(one.group)),
+                ColumnKind::Covariate(one) => {
+                    i64::from(group(home, one) == Some(one.group)) * i64::from(column.units)
+                }
+                ColumnKind::Public(at) => public[at].clamp(column.low, column.high),
                 ColumnKind::Outcome => outcome,
             };
             value - column.centre
@@ -149,6 +156,16 @@ impl<'a> Reading<'a> {
             }
         }
         Some(school)
+    }
+
+    /// What the public table says of the school, in the model's order.
+    fn public(&mut self, school: SchoolNumber, schools: &Schools) -> Option<Vec<i64>> {
+        let columns = self.spec.public.iter();
+        let figures: Option<Vec<i64>> = columns
+            .map(|one| schools.public_figure(school, self.model.year, &one.column))
+            .collect();
+        self.without_figure += u64::from(figures.is_none());
+        figures
     }
 
     /// All earlier scores, in the model's order.
@@ -251,6 +268,7 @@ impl<'a> Reading<'a> {
                 "tested at a school that the public table does not give this district",
             ),
             (self.moved, "not continuously enrolled at the school tested at"),
+            (self.without_figure, "at a school for which the public table lacks a figure"),
             (self.without_prior, "without an earlier score that the model asks for"),
             (self.without_sem, "without the sem of an earlier score"),
         ] {

@@ -4,6 +4,8 @@
 //! study: every school of the records, its level derived from the grades enrolled there (ES: highest
 //! at most 6; MS: within 6 to 8; HS: lowest at least 9; K8: up to grade 8 otherwise; else Span).
 
+use std::collections::BTreeMap;
+
 use flashlight_proto::{
     category::{Grade, Level},
     identity::DistrictId,
@@ -20,6 +22,8 @@ struct Year {
     levels: Vec<Option<Level>>,
     /// The level × grade pairs with cells, sorted; `None`: all.
     offered: Option<Vec<(Level, Grade)>>,
+    /// The public table's columns `public_…` of the district's schools, hundredths, by school number.
+    public: Vec<BTreeMap<String, i64>>,
 }
 
 /// The schools that count, by year.
@@ -50,10 +54,14 @@ impl Schools {
                 .collect();
             offered.sort_unstable();
             offered.dedup();
+            let figures = |id: &String| {
+                table.find(id, year).map(|school| school.public.clone()).unwrap_or_default()
+            };
             Year {
                 year,
                 levels: records.schools.iter().map(ours).collect(),
                 offered: Some(offered),
+                public: records.schools.iter().map(figures).collect(),
             }
         };
         Self { years: years.into_iter().map(of_year).collect(), ranks: ranks(&records.schools) }
@@ -79,6 +87,7 @@ impl Schools {
             year,
             levels: spans.iter().map(level).collect(),
             offered: None,
+            public: Vec::new(),
         };
         Self {
             years: years.into_iter().zip(spans).map(of_year).collect(),
@@ -105,6 +114,16 @@ impl Schools {
         self.year(year)
             .and_then(|one| one.offered.as_ref())
             .is_none_or(|offered| offered.binary_search(&(level, grade)).is_ok())
+    }
+
+    /// What a column `public_…` of the public table says of a school in a year, hundredths.
+    pub(crate) fn public_figure(
+        &self,
+        school: SchoolNumber,
+        year: i16,
+        column: &str,
+    ) -> Option<i64> {
+        self.year(year)?.public.get(place(school)?)?.get(column).copied()
     }
 
     /// The place of the school's id in text order.

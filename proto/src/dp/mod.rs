@@ -13,12 +13,14 @@
 pub mod convert;
 mod error;
 pub mod forecast;
-pub mod plan;
+pub mod growth;
+mod plan;
 pub mod share;
 
 pub use convert::{Delta, Epsilon, ParameterError, delta_of, epsilon_of, rounded_up};
 pub use error::NoiseError;
 pub use forecast::{CellForecast, SizeForecast, TableForecast};
-pub use plan::{BlockPlan, NoisePlan};
+pub use growth::GrowthNoise;
+pub use plan::{BlockPlan, Drawn, NoisePlan};
 
 pub use crate::study::Rho;

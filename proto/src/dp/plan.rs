@@ -21,6 +21,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::growth::{GrowthNoise, growth_noise, sections};
 use super::{
     Delta, Epsilon, NoiseError, Rho, epsilon_of,
     share::{rho_of_sum, root_up, scale_bits, tau, up},
@@ -92,21 +93,47 @@ impl BlockPlan {
     }
 
     fn new(block: NoiseBlock, rho: f64, honest: u16) -> Result<Self, NoiseError> {
-        let (squared, total) = (up(block.delta2_squared()), up(block.delta1()));
+        let moved = (block.delta2_squared(), block.delta1());
+        let drawn = Drawn::new(moved, rho, honest, block.len())
+            .ok_or_else(|| NoiseError::TooFine { block: block.name() })?;
+        let Drawn { variance, share_variance, scale_bits, scale, tau, realised_rho } = drawn;
+        Ok(Self { block, rho, variance, share_variance, scale_bits, scale, tau, realised_rho })
+    }
+}
+
+/// What every district draws for words that share one noise scale; fields as in [`BlockPlan`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Drawn {
+    /// σ².
+    pub variance: f64,
+    /// s².
+    pub share_variance: f64,
+    /// b.
+    pub scale_bits: u32,
+    /// 2ᵇ·s, rounded up.
+    pub scale: f64,
+    /// τ of h shares.
+    pub tau: f64,
+    /// ρ that h shares give.
+    pub realised_rho: f64,
+}
+
+impl Drawn {
+    /// (Δ₂², Δ₁) of `words` words that are given `rho`; `None` where no grid is fine enough.
+    pub(super) fn new(moved: (u128, u128), rho: f64, honest: u16, words: usize) -> Option<Self> {
+        let (squared, total) = (up(moved.0), up(moved.1));
         let variance = squared / (2.0 * rho);
         let mut margin = MARGIN;
         for _ in 0..RAISES {
             let share_variance = variance / f64::from(honest) * (1.0 + margin);
-            let Some(scale_bits) = scale_bits(share_variance) else { break };
+            let scale_bits = scale_bits(share_variance)?;
             let units = f64::from(1_u32 << scale_bits);
             let fine = share_variance * units * units;
             let (d2, d1) = (squared * units * units, total * units);
-            let realised_rho = rho_of_sum(d2, d1, fine, honest, block.len());
+            let realised_rho = rho_of_sum(d2, d1, fine, honest, words);
             if realised_rho <= rho {
                 let (scale, tau) = (root_up(fine), tau(fine, honest));
-                return Ok(Self {
-                    block,
-                    rho,
+                return Some(Self {
                     variance,
                     share_variance,
                     scale_bits,
@@ -117,7 +144,7 @@ impl BlockPlan {
             }
             margin *= 2.0;
         }
-        Err(NoiseError::TooFine { block: block.name() })
+        None
     }
 }
 
@@ -130,6 +157,7 @@ pub struct NoisePlan {
     students: u64,
     blocks: Vec<BlockPlan>,
     carried: Vec<Carried>,
+    growth: Vec<GrowthNoise>,
     /// Public enrolment, by school year and district.
     enrolled: BTreeMap<i16, BTreeMap<DistrictId, u64>>,
     digest: Digest,
@@ -174,13 +202,18 @@ impl NoisePlan {
             return Err(NoiseError::Layout);
         }
         let NoiseBlocks { blocks, carried } = NoiseBlocks::derive(study, layout);
-        let years = blocks.iter().flat_map(|block| block.measured.iter().copied()).collect();
+        let growth = growth_noise(study, layout, sizes.h)?;
+        let tables = blocks.iter().flat_map(|block| block.measured.iter().copied());
+        let years = tables.chain(study.growth.iter().map(|_| study.school_year)).collect();
         let enrolled = enrolled(schools, &years)?;
         let most = enrolled.values().map(|year| year.values().sum::<u64>()).max();
         let students = most.unwrap_or(0);
         let whole: f64 = blocks.iter().map(weight).sum();
+        let parts: f64 =
+            study.growth.iter().filter_map(|spec| Some(spec.noisy.as_ref()?.rho.value())).sum();
+        let left = rho.value() - parts;
         let blocks = blocks.into_iter().map(|block| {
-            let part = rho.value() * (weight(&block) / whole);
+            let part = left * (weight(&block) / whole);
             BlockPlan::new(block, part, sizes.h)
         });
         let mut plan = Self {
@@ -190,6 +223,7 @@ impl NoisePlan {
             students,
             blocks: blocks.collect::<Result<_, _>>()?,
             carried,
+            growth,
             enrolled,
             digest: study.hash(),
         };
@@ -225,6 +259,12 @@ impl NoisePlan {
         &self.carried
     }
 
+    /// The noise of the growth models' words of this round, model by model.
+    #[must_use]
+    pub fn growth(&self) -> &[GrowthNoise] {
+        &self.growth
+    }
+
     /// ρ of the whole study: the blocks' parts together.
     #[must_use]
     pub const fn rho(&self) -> Rho {
@@ -234,7 +274,8 @@ impl NoisePlan {
     /// ρ of the blocks' noise as it is drawn: at most [`Self::rho`].
     #[must_use]
     pub fn realised_rho(&self) -> f64 {
-        self.blocks.iter().map(|plan| plan.realised_rho).sum()
+        let blocks: f64 = self.blocks.iter().map(|plan| plan.realised_rho).sum();
+        blocks + sections(&self.growth, |one| one.drawn.realised_rho).values().sum::<f64>()
     }
 
     /// δ of the study: min(1e-6, 1/(10·students)).
@@ -270,6 +311,12 @@ impl NoisePlan {
                 *charges.entry(*year).or_insert(0.0) += plan.rho;
             }
         }
+        for (section, part) in sections(&self.growth, |one| one.rho) {
+            let years = self.growth.iter().find(|one| one.section == section);
+            for year in years.into_iter().flat_map(|one| &one.years) {
+                *charges.entry(*year).or_insert(0.0) += part;
+            }
+        }
         // A study that reads every year in every block is charged its ρ, not a sum of roundings.
         charges.values_mut().for_each(|charge: &mut f64| *charge = charge.min(self.rho.value()));
         charges
@@ -293,6 +340,17 @@ impl NoisePlan {
     #[must_use]
     pub fn bound(&self, block: &NoiseBlock, district: &DistrictId) -> u64 {
         u64::try_from(self.bound_of(block, district)).unwrap_or(u64::MAX)
+    }
+
+    /// As [`Self::bound`], of a word of a growth model.
+    #[must_use]
+    pub fn growth_bound(&self, one: &GrowthNoise, district: &DistrictId) -> u64 {
+        u64::try_from(self.bound_of_growth(one, district)).unwrap_or(u64::MAX)
+    }
+
+    fn bound_of_growth(&self, one: &GrowthNoise, district: &DistrictId) -> u128 {
+        let most = self.enrolled.get(&one.year).and_then(|year| year.get(district)).copied();
+        (TURNOVER * u128::from(most.unwrap_or(0)) + NEWCOMERS) * u128::from(one.reach)
     }
 
     fn bound_of(&self, block: &NoiseBlock, district: &DistrictId) -> u128 {
@@ -320,6 +378,20 @@ impl NoisePlan {
             let most = up(most.unwrap_or(0)) * units + NOISE_SDS * plan.scale;
             if most > up(1_u128 << max_word_bits(self.sizes.n)) {
                 return Err(NoiseError::Overflow { block: plan.block.name() });
+            }
+        }
+        for one in &self.growth {
+            let known = districts.iter().map(|district| self.bound_of_growth(one, district));
+            let others = u128::from(self.sizes.n) * NEWCOMERS * u128::from(one.reach);
+            let data = up(known.sum::<u128>() + others);
+            let spread = f64::from(self.sizes.n) / f64::from(self.sizes.h) * one.drawn.variance;
+            let units = f64::from(1_u32 << one.drawn.scale_bits);
+            let most = districts.iter().map(|district| self.bound_of_growth(one, district)).max();
+            let most = up(most.unwrap_or(0)) * units + NOISE_SDS * one.drawn.scale;
+            if (data + NOISE_SDS * spread.sqrt()) * units >= WORD_MAX
+                || most > up(1_u128 << max_word_bits(self.sizes.n))
+            {
+                return Err(NoiseError::Overflow { block: one.name.clone() });
             }
         }
         Ok(())
@@ -360,11 +432,15 @@ impl NoisePlan {
                 transcript.u64(run.first as u64).u64(run.len as u64).u64(run.step as u64)
             })
         });
-        let carried = blocks.u64(self.carried.len() as u64);
-        self.carried
-            .iter()
-            .fold(carried, |transcript, one| transcript.u64(one.block as u64).u64(one.from as u64))
-            .finish()
+        let carried =
+            self.carried.iter().fold(blocks.u64(self.carried.len() as u64), |transcript, one| {
+                transcript.u64(one.block as u64).u64(one.from as u64)
+            });
+        if self.growth.is_empty() {
+            return carried.finish();
+        }
+        let growth = carried.u64(self.growth.len() as u64);
+        self.growth.iter().fold(growth, |transcript, one| one.describe(transcript)).finish()
     }
 }
 

@@ -5,15 +5,13 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::{
-    Cell, Frame, GrowthEstimates, Outcome, Parameters, Release, ReleaseError, RoundFacts, growth,
-};
+use super::{Cell, Frame, Outcome, Parameters, Release, ReleaseError, RoundFacts, growth};
 use crate::{
     canonical::{Digest, Pieces},
     identity::{IdentityKey, IdentitySecret, Signature},
     layout::Layout,
     schools::SchoolTable,
-    study::Study,
+    study::{Mode, Study},
 };
 
 const RELEASE: &str = "release.json";
@@ -98,7 +96,7 @@ impl Release {
         };
         // In the order of their names, as `sha256sum *` would list them.
         file(VERIFY, &|put| put(&instructions(key)))?;
-        if !self.growth.is_empty() {
+        if !(self.growth.is_empty() && self.noisy_growth.is_empty()) {
             file(GROWTH, &|put| put(&self.growth_json()?))?;
         }
         file(HUB_KEY, &|put| put(&pem(key)))?;
@@ -255,14 +253,19 @@ pub fn verify_folder(
     let study = Study::parse(file(STUDY)?).map_err(|error| unreadable(STUDY, error))?;
     let schools = SchoolTable::parse(file(SCHOOLS)?).map_err(|error| unreadable(SCHOOLS, error))?;
     let layout = Layout::derive(&study, &schools).map_err(|error| unreadable(STUDY, error))?;
-    let growth: Vec<GrowthEstimates> = match (study.growth.is_empty(), files.get(GROWTH)) {
-        (true, None) => Vec::new(),
+    let (mut growth, mut noisy_growth) = (Vec::new(), Vec::new());
+    match (study.growth.is_empty(), files.get(GROWTH)) {
+        (true, None) => {}
         (true, Some(_)) => return Err(VerifyError::Extra { file: GROWTH.to_owned() }),
         (false, None) => return Err(VerifyError::Missing { file: GROWTH }),
         (false, Some(bytes)) => {
-            serde_json::from_slice(bytes).map_err(|error| unreadable(GROWTH, error))?
+            let wrong = |error| unreadable(GROWTH, error);
+            match study.mode {
+                Mode::Exact => growth = serde_json::from_slice(bytes).map_err(wrong)?,
+                Mode::Dp => noisy_growth = serde_json::from_slice(bytes).map_err(wrong)?,
+            }
         }
-    };
+    }
     growth::check(&study, &growth)?;
     let document: Document =
         serde_json::from_slice(file(RELEASE)?).map_err(|error| unreadable(RELEASE, error))?;
@@ -271,7 +274,7 @@ pub fn verify_folder(
         return Err(VerifyError::Derived { file: RELEASE });
     }
     let release = remake(&study, &schools, &layout, facts, &document.cells)?;
-    let release = Release { growth, ..release };
+    let release = Release { growth, ..release }.with_noisy_growth(&study, noisy_growth)?;
     for (name, bytes) in release.derived_files()? {
         if file(name)? != bytes {
             return Err(VerifyError::Derived { file: name });

@@ -132,7 +132,8 @@ pub struct MixedEivEstimates {
 /// Whether the estimates are those of the study's models: one for each, in order, with its names, and
 /// numbers of the right shape.
 pub(super) fn check(study: &Study, estimates: &[GrowthEstimates]) -> Result<(), ReleaseError> {
-    let models = Model::of_study(study);
+    let models = Model::of_study(study).into_iter().filter(|model| model.noisy.is_none());
+    let models: Vec<Model> = models.collect();
     let wrong = |model: &str, what| Err(ReleaseError::Growth { model: model.to_owned(), what });
     if models.len() != estimates.len() {
         let first = models.get(estimates.len()).map_or("", |model| model.name.as_str());

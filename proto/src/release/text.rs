@@ -100,7 +100,12 @@ impl Release {
     /// # Errors
     /// [`ReleaseError::Json`] when it cannot be written.
     pub fn growth_json(&self) -> Result<Vec<u8>, ReleaseError> {
-        Ok((pretty(&self.growth)? + "\n").into_bytes())
+        let text = if self.noisy_growth.is_empty() {
+            pretty(&self.growth)?
+        } else {
+            pretty(&self.noisy_growth)?
+        };
+        Ok((text + "\n").into_bytes())
     }
 
     /// `tables.csv`: one row per cell, in the same order, with the same numbers under the same

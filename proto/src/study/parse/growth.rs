@@ -97,8 +97,12 @@ fn section(
         Some(_) => return Err(place.value("sample", "must be \"continuous\" or \"all\"")),
     };
     let public = noisy::public(place, &raw.public)?;
-    let under_noise =
-        noisy::Raw { rho: raw.rho, clip: raw.clip.as_ref(), start: &raw.start, units: test.units_per_point };
+    let under_noise = noisy::Raw {
+        rho: raw.rho,
+        clip: raw.clip.as_ref(),
+        start: &raw.start,
+        units: test.units_per_point,
+    };
     let mut spec = GrowthSpec {
         id: raw.id,
         test: raw.test,

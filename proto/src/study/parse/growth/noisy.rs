@@ -28,7 +28,8 @@ pub(in super::super) fn parts(
     let parts: f64 = growth.iter().filter_map(|spec| Some(spec.noisy.as_ref()?.rho.value())).sum();
     let place = "[privacy] rho";
     if parts > rho * (1.0 + ROUNDING) {
-        let what = format!("is {rho}, less than the rho of the [[growth]] sections together, {parts}");
+        let what =
+            format!("is {rho}, less than the rho of the [[growth]] sections together, {parts}");
         return Err(StudyError::value(place, what));
     }
     let left = rho - parts > rho * ROUNDING;
@@ -116,7 +117,8 @@ pub(super) fn noisy(
         return Err(place.value("concentrations", what));
     }
     if spec.measurement != Measurement::None {
-        let what = "is for exact mode; there is no correction for errors of measurement under noise yet";
+        let what =
+            "is for exact mode; there is no correction for errors of measurement under noise yet";
         return Err(place.value("measurement", what));
     }
     let Some(rho) = raw.rho else {
@@ -186,21 +188,16 @@ fn start(
 }
 
 /// Names and centres, points, of a model's coefficients.
-fn model(
-    spec: &GrowthSpec,
-    test: &TestSpec,
-    grade: Grade,
-) -> (Vec<String>, Vec<f64>) {
-    let float = |units: i64, per: u32| {
-        f64::from(i32::try_from(units).unwrap_or(i32::MAX)) / f64::from(per)
-    };
+fn model(spec: &GrowthSpec, test: &TestSpec, grade: Grade) -> (Vec<String>, Vec<f64>) {
+    let float =
+        |units: i64, per: u32| f64::from(i32::try_from(units).unwrap_or(i32::MAX)) / f64::from(per);
     let priors = spec.priors.iter().map(|prior| {
         let range = GrowthSpec::prior_grade(grade, prior.years_back)
             .and_then(|grade| test.scores.get(&prior.subject)?.get(&grade));
         let middle = range.map_or(0, |range| (range.min + range.max).div_euclid(2));
         (prior.to_string(), float(prior.centre.unwrap_or(middle), test.units_per_point))
     });
-    let flags = spec.covariates.iter().map(|flag| (flag.to_string(), 0.0));
+    let flags = spec.covariates.iter().map(|flag| (flag.to_string(), 0.5));
     let public =
         spec.public.iter().map(|one| (one.column.clone(), float(one.centre, PUBLIC_UNITS)));
     std::iter::once(("one".to_owned(), 0.0)).chain(priors).chain(flags).chain(public).unzip()

@@ -1,0 +1,107 @@
+//! The noise of growth models: every word has its own (`crate::growth::NoisyModel`).
+
+use std::collections::BTreeMap;
+
+use super::{Drawn, NoiseError};
+use crate::{canonical::Transcript, growth::Term, layout::Layout, study::Study};
+
+/// The noise of one word of a growth model.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GrowthNoise {
+    /// Index into `Study::growth`. A student is in one model of a section, so that its models share ρ.
+    pub section: usize,
+    /// The model: index into the layout's growth blocks.
+    pub model: usize,
+    /// What is summed.
+    pub term: Term,
+    /// `growth/math/04/M/one*MATH-1`.
+    pub name: String,
+    /// Its word.
+    pub word: usize,
+    /// Δ₁ = Δ₂, grid units.
+    pub reach: u64,
+    /// School year measured.
+    pub year: i16,
+    /// School years read; each is charged.
+    pub years: Vec<i16>,
+    /// Its part of the section's ρ.
+    pub rho: f64,
+    /// What every district draws.
+    pub drawn: Drawn,
+}
+
+impl GrowthNoise {
+    /// Standard deviation of a released word over `survivors` districts, grid units.
+    #[must_use]
+    pub fn sd(&self, survivors: u16) -> f64 {
+        (f64::from(survivors) * self.drawn.share_variance).sqrt()
+    }
+
+    pub(super) fn describe(&self, transcript: Transcript) -> Transcript {
+        let Drawn { variance, share_variance, scale_bits, scale, .. } = self.drawn;
+        transcript
+            .bytes(self.name.as_bytes())
+            .u64(self.word as u64)
+            .u64(self.reach)
+            .list(self.years.iter().map(|year| year.to_le_bytes()))
+            .u64(u64::from(scale_bits))
+            .list(
+                [self.rho, variance, share_variance, scale]
+                    .map(|number| number.to_bits().to_le_bytes())
+                    .iter(),
+            )
+    }
+}
+
+/// The noise of a layout's growth words; none in `exact`.
+pub(super) fn growth_noise(
+    study: &Study,
+    layout: &Layout,
+    honest: u16,
+) -> Result<Vec<GrowthNoise>, NoiseError> {
+    let mut all = Vec::new();
+    for (at, block) in layout.growth().iter().enumerate() {
+        let model = &block.model;
+        let Some(noisy) = &model.noisy else { continue };
+        let quantities = match &block.broadcast {
+            None => noisy.first(model),
+            Some(_) => noisy.second(),
+        };
+        let back = i16::from(study.growth[model.section].years_back());
+        for ((one, named), word) in quantities.iter().zip(&block.quantities).zip(block.range()) {
+            let moved = (u128::from(one.reach) * u128::from(one.reach), u128::from(one.reach));
+            let drawn = Drawn::new(moved, one.rho, honest, 1)
+                .ok_or_else(|| NoiseError::TooFine { block: named.name.clone() })?;
+            all.push(GrowthNoise {
+                section: model.section,
+                model: at,
+                term: one.term,
+                name: named.name.clone(),
+                word,
+                reach: one.reach,
+                year: model.year,
+                years: (model.year - back..=model.year).collect(),
+                rho: one.rho,
+                drawn,
+            });
+        }
+    }
+    Ok(all)
+}
+
+/// By section: the most of what its models' words come to.
+pub(super) fn sections(
+    growth: &[GrowthNoise],
+    of: impl Fn(&GrowthNoise) -> f64,
+) -> BTreeMap<usize, f64> {
+    let mut models: BTreeMap<(usize, usize), f64> = BTreeMap::new();
+    for one in growth {
+        *models.entry((one.section, one.model)).or_insert(0.0) += of(one);
+    }
+    let mut sections: BTreeMap<usize, f64> = BTreeMap::new();
+    for ((section, _), sum) in models {
+        let most = sections.entry(section).or_insert(0.0);
+        *most = most.max(sum);
+    }
+    sections
+}
