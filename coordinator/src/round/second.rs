@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use super::{Driver, MAX_RECUTS, Ready, Stop, Summed};
 use crate::estimate::growth;
+use crate::estimate::noisy::{self, Public, Round};
 use crate::run::RunError;
 
 impl Driver {
@@ -24,9 +25,16 @@ impl Driver {
         ready.retain(|district, _| survivors.contains(district));
         let layout = Arc::clone(&self.run.first_layout);
         let words = first.sum.words().to_vec();
-        let constants = tokio::task::spawn_blocking(move || growth::constants(&layout, &words))
-            .await
-            .map_err(|_| RunError::HubStopped)??;
+        let (study, schools) = (Arc::clone(&self.run.study), Arc::clone(&self.run.schools));
+        let (noise, districts) = (first.terms.noise.clone(), survivors.to_vec());
+        let constants = tokio::task::spawn_blocking(move || match noise {
+            None => growth::constants(&layout, &words),
+            Some(plan) => {
+                let public = Public { study: &study, schools: &schools, survivors: &districts };
+                noisy::constants(Round { layout: &layout, sums: &words, plan: &plan }, public)
+            }
+        });
+        let constants = constants.await.map_err(|_| RunError::HubStopped)??;
         self.run.go_on(&self.hub, survivors.to_vec(), constants, first.terms.round_id)?;
         let text =
             format!("first sums are in; second round with the same {} districts", survivors.len());

@@ -14,6 +14,7 @@ use flashlight_store::files::Draft;
 
 use super::RunError;
 use crate::estimate::growth;
+use crate::estimate::noisy::{self, Public, Round};
 use crate::hub::now_ms;
 use crate::journal::Entry;
 use crate::round::{Driver, Finished, Summed};
@@ -58,14 +59,25 @@ pub(super) async fn publish(driver: &Driver, finished: Finished) -> Result<Strin
     let path = hub.releases().join(&folder);
     let mut draft = Draft::begin(&path)?;
     let written = blocking(move || {
-        let estimates = match &second {
-            None => Vec::new(),
-            Some(second) => {
-                let (first, second) = (sum.words(), second.sum.words());
-                growth::estimates(&study, (&layout, first), (&second_layout, second))?
+        let (mut estimates, mut under_noise) = (Vec::new(), Vec::new());
+        if let Some(second) = &second {
+            let words = (sum.words(), second.sum.words());
+            match (&terms.noise, &second.terms.noise) {
+                (Some(one), Some(two)) => {
+                    let survivors = sum.survivors();
+                    let public = Public { study: &study, schools: &schools, survivors };
+                    let first = Round { layout: &layout, sums: words.0, plan: one };
+                    let second = Round { layout: &second_layout, sums: words.1, plan: two };
+                    under_noise = noisy::estimates(first, second, public)?;
+                }
+                _ => {
+                    let (first, second) = ((&*layout, words.0), (&*second_layout, words.1));
+                    estimates = growth::estimates(&study, first, second)?;
+                }
             }
-        };
+        }
         let release = Release::build(&study, &schools, &layout, sum.words(), facts, estimates)?;
+        let release = release.with_noisy_growth(&study, under_noise)?;
         let put = |name: &str, piece: &[u8]| draft.put(name, piece).map_err(RunError::from);
         let hash = release.write_folder(authority.hub(), &study_toml, &schools_csv, put)?;
         Ok::<_, RunError>((draft, hash))

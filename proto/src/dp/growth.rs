@@ -1,9 +1,14 @@
 //! The noise of growth models: every word has its own (`crate::growth::NoisyModel`).
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::Range};
 
 use super::{Drawn, NoiseError};
-use crate::{canonical::Transcript, growth::Term, layout::Layout, study::Study};
+use crate::{
+    canonical::Transcript,
+    growth::{Model, NoisyQuantity, Quantity, Term},
+    layout::Layout,
+    study::Study,
+};
 
 /// The noise of one word of a growth model.
 #[derive(Clone, Debug, PartialEq)]
@@ -53,40 +58,57 @@ impl GrowthNoise {
     }
 }
 
-/// The noise of a layout's growth words; none in `exact`.
+/// The noise of a layout's growth words, and of those of the round after it; none in `exact`.
 pub(super) fn growth_noise(
     study: &Study,
     layout: &Layout,
     honest: u16,
-) -> Result<Vec<GrowthNoise>, NoiseError> {
-    let mut all = Vec::new();
+) -> Result<[Vec<GrowthNoise>; 2], NoiseError> {
+    let (mut all, mut later) = (Vec::new(), Vec::new());
     for (at, block) in layout.growth().iter().enumerate() {
         let model = &block.model;
         let Some(noisy) = &model.noisy else { continue };
-        let quantities = match &block.broadcast {
-            None => noisy.first(model),
-            Some(_) => noisy.second(),
-        };
-        let back = i16::from(study.growth[model.section].years_back());
-        for ((one, named), word) in quantities.iter().zip(&block.quantities).zip(block.range()) {
-            let moved = (u128::from(one.reach) * u128::from(one.reach), u128::from(one.reach));
-            let drawn = Drawn::new(moved, one.rho, honest, 1)
-                .ok_or_else(|| NoiseError::TooFine { block: named.name.clone() })?;
-            all.push(GrowthNoise {
-                section: model.section,
-                model: at,
-                term: one.term,
-                name: named.name.clone(),
-                word,
-                reach: one.reach,
-                year: model.year,
-                years: (model.year - back..=model.year).collect(),
-                rho: one.rho,
-                drawn,
-            });
+        let words = (block.quantities.as_slice(), block.range());
+        if block.broadcast.is_some() {
+            all.extend(of_model(study, (at, model), &noisy.second(), words, honest)?);
+            continue;
         }
+        all.extend(of_model(study, (at, model), &noisy.first(model), words, honest)?);
+        // Their places are the second layout's; here they only say what is still to come.
+        let second = noisy.second();
+        let named = noisy.words(model, &second);
+        let words = (named.as_slice(), 0..named.len());
+        later.extend(of_model(study, (at, model), &second, words, honest)?);
     }
-    Ok(all)
+    Ok([all, later])
+}
+
+fn of_model(
+    study: &Study,
+    (at, model): (usize, &Model),
+    quantities: &[NoisyQuantity],
+    (names, words): (&[Quantity], Range<usize>),
+    honest: u16,
+) -> Result<Vec<GrowthNoise>, NoiseError> {
+    let back = i16::from(study.growth[model.section].years_back());
+    let one = |((one, named), word): ((&NoisyQuantity, &Quantity), usize)| {
+        let reach = u128::from(one.reach);
+        let drawn = Drawn::new((reach * reach, reach), one.rho, honest, 1)
+            .ok_or_else(|| NoiseError::TooFine { block: named.name.clone() })?;
+        Ok(GrowthNoise {
+            section: model.section,
+            model: at,
+            term: one.term,
+            name: named.name.clone(),
+            word,
+            reach: one.reach,
+            year: model.year,
+            years: (model.year - back..=model.year).collect(),
+            rho: one.rho,
+            drawn,
+        })
+    };
+    quantities.iter().zip(names).zip(words).map(one).collect()
 }
 
 /// By section: the most of what its models' words come to.

@@ -158,6 +158,8 @@ pub struct NoisePlan {
     blocks: Vec<BlockPlan>,
     carried: Vec<Carried>,
     growth: Vec<GrowthNoise>,
+    /// Of the growth models' second round, where this is the first.
+    later: Vec<GrowthNoise>,
     /// Public enrolment, by school year and district.
     enrolled: BTreeMap<i16, BTreeMap<DistrictId, u64>>,
     digest: Digest,
@@ -202,7 +204,7 @@ impl NoisePlan {
             return Err(NoiseError::Layout);
         }
         let NoiseBlocks { blocks, carried } = NoiseBlocks::derive(study, layout);
-        let growth = growth_noise(study, layout, sizes.h)?;
+        let [growth, later] = growth_noise(study, layout, sizes.h)?;
         let tables = blocks.iter().flat_map(|block| block.measured.iter().copied());
         let years = tables.chain(study.growth.iter().map(|_| study.school_year)).collect();
         let enrolled = enrolled(schools, &years)?;
@@ -224,6 +226,7 @@ impl NoisePlan {
             blocks: blocks.collect::<Result<_, _>>()?,
             carried,
             growth,
+            later,
             enrolled,
             digest: study.hash(),
         };
@@ -265,17 +268,25 @@ impl NoisePlan {
         &self.growth
     }
 
+    /// The noise of the second round of growth models, where this plan is of the first.
+    #[must_use]
+    pub fn later(&self) -> &[GrowthNoise] {
+        &self.later
+    }
+
     /// ρ of the whole study: the blocks' parts together.
     #[must_use]
     pub const fn rho(&self) -> Rho {
         self.rho
     }
 
-    /// ρ of the blocks' noise as it is drawn: at most [`Self::rho`].
+    /// ρ of the noise as it is drawn, of this round and of the one after it: at most [`Self::rho`].
     #[must_use]
     pub fn realised_rho(&self) -> f64 {
         let blocks: f64 = self.blocks.iter().map(|plan| plan.realised_rho).sum();
-        blocks + sections(&self.growth, |one| one.drawn.realised_rho).values().sum::<f64>()
+        let rounds = [&self.growth, &self.later].into_iter();
+        let growth = rounds.flat_map(|one| sections(one, |one| one.drawn.realised_rho).into_values());
+        blocks + growth.sum::<f64>()
     }
 
     /// δ of the study: min(1e-6, 1/(10·students)).
@@ -302,19 +313,31 @@ impl NoisePlan {
         self.students
     }
 
-    /// What each school year read is charged: the whole ρ of every block that reads it.
+    /// What each school year read is charged for this round: the whole ρ of every block that reads it.
     #[must_use]
     pub fn charges(&self) -> BTreeMap<i16, f64> {
+        self.charges_of(&[&self.growth])
+    }
+
+    /// As [`Self::charges`], with the round after it.
+    #[must_use]
+    pub fn charges_of_study(&self) -> BTreeMap<i16, f64> {
+        self.charges_of(&[&self.growth, &self.later])
+    }
+
+    fn charges_of(&self, growth: &[&Vec<GrowthNoise>]) -> BTreeMap<i16, f64> {
         let mut charges = BTreeMap::new();
         for plan in &self.blocks {
             for year in &plan.block.years {
                 *charges.entry(*year).or_insert(0.0) += plan.rho;
             }
         }
-        for (section, part) in sections(&self.growth, |one| one.rho) {
-            let years = self.growth.iter().find(|one| one.section == section);
-            for year in years.into_iter().flat_map(|one| &one.years) {
-                *charges.entry(*year).or_insert(0.0) += part;
+        for round in growth {
+            for (section, part) in sections(round, |one| one.rho) {
+                let years = round.iter().find(|one| one.section == section);
+                for year in years.into_iter().flat_map(|one| &one.years) {
+                    *charges.entry(*year).or_insert(0.0) += part;
+                }
             }
         }
         // A study that reads every year in every block is charged its ρ, not a sum of roundings.
@@ -322,11 +345,11 @@ impl NoisePlan {
         charges
     }
 
-    /// The sum of [`Self::charges`] over the years: what one person who was there in all of them
+    /// The sum of [`Self::charges_of_study`] over the years: what one person who was there in all of them
     /// is charged in the ledgers.
     #[must_use]
     pub fn charge_of_a_person(&self) -> f64 {
-        self.charges().values().sum()
+        self.charges_of_study().values().sum()
     }
 
     /// The questions the study asks.

@@ -155,7 +155,7 @@ impl NoisyModel {
             .collect()
     }
 
-    pub(super) fn words(&self, model: &Model, quantities: &[NoisyQuantity]) -> Vec<Quantity> {
+    pub(crate) fn words(&self, model: &Model, quantities: &[NoisyQuantity]) -> Vec<Quantity> {
         let name = |at: usize| model.columns[at].name.as_str();
         let one = |quantity: &NoisyQuantity| match quantity.term {
             Term::Moment(j, k) => format!("M/{}*{}", name(j), name(k)),

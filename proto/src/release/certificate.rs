@@ -16,7 +16,7 @@ use crate::{
     canonical::Digest,
     category::Indicator,
     dp::rounded_up,
-    dp::{BlockPlan, share::rho_of_sum},
+    dp::{BlockPlan, GrowthNoise, share::rho_of_sum},
     layout::{Block, Encoding, Part},
     study::Date,
 };
@@ -94,6 +94,8 @@ pub(super) struct Certificate {
     grid: String,
     blocks: Vec<BlockPart>,
     carried: Vec<CarriedPart>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    growth: Vec<GrowthPart>,
     values: String,
     intervals: String,
     noise_dominated: String,
@@ -184,6 +186,19 @@ struct CarriedPart {
     words: usize,
 }
 
+/// One round of one growth model: every word has its own noise, which follows from the study.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct GrowthPart {
+    model: String,
+    round: u8,
+    words: usize,
+    years: Vec<i16>,
+    /// Of the words together. A student is in one model of a section: its models share this.
+    rho: f64,
+    rho_of_h: f64,
+}
+
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct InputPart {
@@ -263,7 +278,7 @@ impl Certificate {
                 epsilon: rounded_up(noise.epsilons[1], EPSILON_LONG),
             },
             composition: COMPOSITION.to_owned(),
-            years: plan.charges().into_iter().map(charge).collect(),
+            years: plan.charges_of_study().into_iter().map(charge).collect(),
             charge_of_a_person: plan.charge_of_a_person(),
             questions: plan.questions().into_iter().map(question).collect(),
             mechanism: MECHANISM.to_owned(),
@@ -282,6 +297,7 @@ impl Certificate {
                 .map(|one| BlockPart::new(frame, one, survivors, honest))
                 .collect(),
             carried: carried(frame, noise),
+            growth: growth(frame, noise),
             values: VALUES.to_owned(),
             intervals: INTERVALS.to_owned(),
             noise_dominated: DOMINATED.to_owned(),
@@ -356,6 +372,27 @@ fn carried(frame: &Frame<'_>, noise: &Noise) -> Vec<CarriedPart> {
         }
     }
     parts
+}
+
+/// The growth models' words, model by model, first the first round.
+fn growth(frame: &Frame<'_>, noise: &Noise) -> Vec<GrowthPart> {
+    let rounds = [(1, noise.plan.growth()), (2, noise.plan.later())];
+    let models = frame.layout.growth().iter().enumerate();
+    let parts = models.flat_map(|(at, block)| {
+        rounds.map(|(round, all)| {
+            let ours: Vec<&GrowthNoise> = all.iter().filter(|one| one.model == at).collect();
+            let sum = |of: fn(&GrowthNoise) -> f64| ours.iter().map(|one| of(one)).sum::<f64>();
+            GrowthPart {
+                model: block.model.name.clone(),
+                round,
+                words: ours.len(),
+                years: ours.first().map(|one| one.years.clone()).unwrap_or_default(),
+                rho: sum(|one| one.rho),
+                rho_of_h: digits(sum(|one| one.drawn.realised_rho), RHO_DIGITS),
+            }
+        })
+    });
+    parts.collect()
 }
 
 /// Everything the release is computed from beside records and noise.
