@@ -22,6 +22,7 @@ use tokio::runtime::Runtime;
 
 use crate::network::{Network, role};
 
+pub mod growth_noise;
 mod micro;
 mod nodes;
 mod noise;

@@ -6,26 +6,28 @@ use anyhow::Context as _;
 use flashlight_node::growth::local_growth;
 use flashlight_node::records::Records;
 use flashlight_proto::identity::DistrictId;
-use flashlight_proto::release::{GrowthEstimates, Verified};
+use flashlight_proto::release::{GrowthEstimates, NoisyGrowth, Verified};
 
 use crate::inputs::Inputs;
 
 /// Prints a table per growth model, then the schools of `district`. Nothing where there are no models.
 pub(crate) fn show(inputs: &Inputs, verified: &Verified, district: &str) -> anyhow::Result<()> {
-    let estimates = verified.release.growth();
-    if estimates.is_empty() {
+    let release = &verified.release;
+    let exact = release.growth().iter().map(model);
+    let tables: Vec<String> = exact.chain(release.noisy_growth().iter().map(noisy)).collect();
+    if tables.is_empty() {
         return Ok(());
     }
     let mut out = io::stdout();
-    for one in estimates {
-        write!(out, "{}", model(one)).context("cannot write to stdout")?;
+    for table in tables {
+        write!(out, "{table}").context("cannot write to stdout")?;
     }
     let folder = inputs.districts.iter().find(|one| one.id == district);
     let folder = &folder.context("the district shown is not of the network")?.folder;
     let (records, _) = Records::read(folder)?;
     let id: DistrictId = district.parse()?;
     let Inputs { study, schools, .. } = inputs;
-    for found in local_growth(&records, study, schools, estimates, Some(&id))? {
+    for found in local_growth(&records, study, schools, release, Some(&id))? {
         writeln!(out, "\n  district {district}, at its own node:")?;
         for line in found.to_string().lines() {
             writeln!(out, "  {line}")?;
@@ -64,6 +66,29 @@ fn model(one: &GrowthEstimates) -> String {
     lines.push(
         "  EIV: corrected for the priors' errors of measurement. School effects: REML.".to_owned(),
     );
+    lines.push(String::new());
+    lines.join("\n")
+}
+
+/// Coefficients with their errors, and how much of these is the noise's.
+fn noisy(one: &NoisyGrowth) -> String {
+    let mut lines = vec![
+        String::new(),
+        format!(
+            "  growth {}: about {:.0} students in {:.0} schools, rho {}",
+            one.model, one.students, one.schools, one.rho
+        ),
+        format!("  {:<28} {:>10} {:>9} {:>14}", "", "", "se", "of it noise"),
+    ];
+    for (((name, beta), se), noise) in
+        one.names.iter().zip(&one.beta).zip(&one.se).zip(&one.se_noise)
+    {
+        lines.push(format!("  {name:<28} {beta:>10.3} {se:>9.3} {noise:>14.3}"));
+    }
+    lines.push(format!(
+        "  between schools tau2 {:.2}, between their students sigma2 {:.2}, points squared",
+        one.tau2, one.sigma2
+    ));
     lines.push(String::new());
     lines.join("\n")
 }

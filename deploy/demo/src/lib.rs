@@ -12,6 +12,7 @@ mod answers;
 pub mod bench;
 pub mod cli;
 mod growth;
+pub mod growth_simulation;
 mod inputs;
 mod make;
 pub mod network;

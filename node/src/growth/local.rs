@@ -4,7 +4,7 @@ use std::fmt;
 
 use flashlight_proto::growth::Model;
 use flashlight_proto::identity::DistrictId;
-use flashlight_proto::release::GrowthEstimates;
+use flashlight_proto::release::{MixedEstimates, NoisyGrowth, Release};
 use flashlight_proto::schools::SchoolTable;
 use flashlight_proto::study::Study;
 
@@ -33,12 +33,29 @@ pub fn local_growth(
     records: &Records,
     study: &Study,
     schools: &SchoolTable,
-    release: &[GrowthEstimates],
+    release: &Release,
     district: Option<&DistrictId>,
 ) -> Result<Vec<LocalGrowth>, GrowthError> {
     let schools = Schools::public(records, schools, district);
-    let models = Model::of_study(study).into_iter().zip(release);
-    models.map(|(model, estimates)| of_model(records, study, &schools, &model, estimates)).collect()
+    let models = Model::of_study(study);
+    let exact = release.growth().iter().map(|one| one.reml.clone());
+    let fits = exact.chain(release.noisy_growth().iter().map(|one| Some(shrinkage(one))));
+    let both = models.into_iter().zip(fits);
+    both.map(|(model, fit)| of_model(records, study, &schools, &model, fit.as_ref())).collect()
+}
+
+/// What school effects are computed from: a release under noise has the same, less a likelihood.
+#[must_use]
+pub fn shrinkage(noisy: &NoisyGrowth) -> MixedEstimates {
+    MixedEstimates {
+        lambda: noisy.tau2 / noisy.sigma2,
+        sigma2: noisy.sigma2,
+        tau2: noisy.tau2,
+        deviance: f64::NAN,
+        beta: noisy.beta.clone(),
+        se: noisy.se.clone(),
+        covariance: noisy.covariance.clone(),
+    }
 }
 
 fn of_model(
@@ -46,10 +63,10 @@ fn of_model(
     study: &Study,
     schools: &Schools,
     model: &Model,
-    estimates: &GrowthEstimates,
+    fit: Option<&MixedEstimates>,
 ) -> Result<LocalGrowth, GrowthError> {
     let found = |schools, without| LocalGrowth { model: model.name.clone(), schools, without };
-    let Some(fit) = &estimates.reml else {
+    let Some(fit) = fit else {
         return Ok(found(Vec::new(), Some("the release has no REML fit; its notes say why")));
     };
     let (rows, _) = growth_rows(records, study, schools, model);

@@ -8,7 +8,7 @@ mod rows;
 mod sums;
 
 pub use self::effects::{SchoolEffect, school_effect};
-pub use self::local::{LocalGrowth, local_growth};
+pub use self::local::{LocalGrowth, local_growth, shrinkage};
 pub use self::noisy::noisy_words;
 pub(crate) use self::rows::{PRIOR_SCORES, growth_rows};
 pub use self::sums::{GrowthError, GrowthRow, SchoolSums, growth_words};

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::Args;
 use flashlight_proto::identity::DistrictId;
-use flashlight_proto::release::verify_folder;
+use flashlight_proto::release::{Verified, verify_folder};
 use flashlight_proto::schools::SchoolTable;
 
 use crate::aggregate::records_for;
@@ -45,8 +45,8 @@ pub(crate) fn growth(args: &GrowthArgs) -> anyhow::Result<ExitCode> {
     );
     let records = records_for(&verified.study, args.data.as_deref(), &args.dir)?;
     let district: &DistrictId = membership.district();
-    let estimates = verified.release.growth();
-    let found = local_growth(&records, &verified.study, &schools, estimates, Some(district))?;
+    let Verified { release, study, .. } = &verified;
+    let found = local_growth(&records, study, &schools, release, Some(district))?;
     if args.json {
         say(&format!("{:#}", json(&found)))?;
     } else {

@@ -285,7 +285,8 @@ impl NoisePlan {
     pub fn realised_rho(&self) -> f64 {
         let blocks: f64 = self.blocks.iter().map(|plan| plan.realised_rho).sum();
         let rounds = [&self.growth, &self.later].into_iter();
-        let growth = rounds.flat_map(|one| sections(one, |one| one.drawn.realised_rho).into_values());
+        let growth =
+            rounds.flat_map(|one| sections(one, |one| one.drawn.realised_rho).into_values());
         blocks + growth.sum::<f64>()
     }
 
