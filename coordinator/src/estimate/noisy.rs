@@ -23,6 +23,9 @@ use flashlight_proto::study::Study;
 use super::dd::{Cholesky, Dd, Matrix};
 use super::growth::{GrowthError, small};
 
+/// Ridges tried: 1, 2, 4, … standard deviations of noise.
+const RIDGES: i32 = 12;
+
 /// One round: what was summed, the sums, and the noise in them.
 #[derive(Clone, Copy)]
 pub struct Round<'a> {
@@ -129,6 +132,8 @@ struct Coefficients {
     /// Of the noise alone.
     noise: Matrix,
     students: f64,
+    /// Standard deviations of noise that were added to the moments' diagonal; 0 where they needed none.
+    ridge: f64,
 }
 
 impl Coefficients {
@@ -152,11 +157,23 @@ impl Coefficients {
         let moments = Matrix::of(p, |j, k| moments[j * p + k]);
         let variance = |j: usize, k: usize| variances[j * p + k];
         let students = moments.at(0, 0).value();
-        let too_noisy = |_| {
+        let too_noisy = || {
             let what = "its noise is as large as its data; give it more rho, or ask more districts";
             GrowthError::new(model, what)
         };
-        let plain = Cholesky::of(&moments).map_err(too_noisy)?.inverse();
+        // A ridge of as many standard deviations of noise as it takes, seldom any.
+        let ridged = |sds: f64| {
+            Matrix::of(p, |j, k| {
+                let ridge = if j == k { sds * variance(j, j).sqrt() } else { 0.0 };
+                moments.at(j, k) + Dd::from(ridge)
+            })
+        };
+        let tries = std::iter::once(0.0).chain((0..RIDGES).map(|at| 2f64.powi(at)));
+        let found = tries.map(|sds| (sds, ridged(sds))).find_map(|(sds, moments)| {
+            let factor = Cholesky::of(&moments).ok()?;
+            Some((sds, moments, factor.inverse()))
+        });
+        let (ridge, moments, plain) = found.ok_or_else(too_noisy)?;
         let corrected = Matrix::of(p, |j, k| {
             let bias = if j == k {
                 (0..p).map(|at| variance(j, at) * plain.at(at, at).value()).sum::<f64>()
@@ -165,7 +182,7 @@ impl Coefficients {
             };
             moments.at(j, k) + Dd::from(bias)
         });
-        let factor = Cholesky::of(&corrected).map_err(too_noisy)?;
+        let factor = Cholesky::of(&corrected).map_err(|_| too_noisy())?;
         let step = factor.solve(&right);
         let start = model.noisy.as_ref().and_then(|noisy| noisy.start.as_ref());
         let beta: Vec<Dd> = match start {
@@ -187,7 +204,7 @@ impl Coefficients {
         });
         let inverse = factor.inverse();
         let noise = inverse.sandwich(&omega);
-        Ok(Self { inverse, moments, beta, noise, students })
+        Ok(Self { inverse, moments, beta, noise, students, ridge })
     }
 
     /// Coefficients in grid units and 2^−40.
@@ -252,6 +269,14 @@ impl Coefficients {
              priors and flags are taken to differ between schools as the public columns say."
                 .to_owned(),
         ];
+        if self.ridge > 0.0 {
+            notes.push(format!(
+                "The noisy moments were no positive definite matrix; {} standard deviations of their noise \
+                 were added to the diagonal. That pulls coefficients towards where they started from, and \
+                 the errors do not hold it: give the model more rho.",
+                self.ridge
+            ));
+        }
         if tau2 == 0.0 {
             notes.push("No variance between schools was found; tau2 is 0.".to_owned());
         }

@@ -42,8 +42,10 @@ pub fn main() -> ExitCode {
 /// What many releases told together.
 #[derive(Default)]
 pub struct Tally {
-    /// Releases, and those that gave no estimate.
+    /// Releases.
     pub networks: u32,
+    /// Releases whose moments needed a ridge.
+    pub ridged: u32,
     /// Coefficients whose interval holds the truth, of all.
     pub coefficients: (u64, u64),
     /// Effects, alike.
@@ -62,6 +64,7 @@ impl Tally {
     pub fn add(&mut self, one: &Outcome) {
         self.networks += 1;
         let fit = &one.fit;
+        self.ridged += u32::from(fit.notes.iter().any(|note| note.contains("positive definite")));
         self.names.clone_from(&fit.names);
         self.errors.resize(fit.names.len(), (0.0, 0.0));
         for (at, truth) in one.truth.iter().enumerate() {
@@ -129,12 +132,13 @@ fn run(args: &Args) -> anyhow::Result<()> {
     }
     writeln!(
         out,
-        "{} students, rho {}, {}: {} networks, seed {}; {without} gave no estimate",
+        "{} students, rho {}, {}: {} networks, seed {}; {} needed a ridge, {without} gave no estimate",
         args.students,
         args.rho,
         if args.moments { "moments" } else { "from earlier coefficients" },
         tally.networks,
-        args.seed
+        args.seed,
+        tally.ridged
     )?;
     writeln!(out, "{:<12} {:>12} {:>12} {:>8}", "", "noise se", "sampling se", "ratio")?;
     for (name, (noise, sampling)) in tally.names.iter().zip(&tally.errors) {
