@@ -160,7 +160,12 @@ fn demo(cli: &Cli) -> anyhow::Result<()> {
     }
     writeln!(io::stdout(), "\n{}\n", "-".repeat(100)).context("cannot write to stdout")?;
     let folder = out.join("growth");
-    one_network(cli, Inputs::star_growth(&folder)?, &folder.join("run"), &teller)
+    one_network(cli, Inputs::star_growth(&folder)?, &folder.join("run"), &teller)?;
+    writeln!(io::stdout(), "\n{}\n", "-".repeat(100)).context("cannot write to stdout")?;
+    let folder = out.join("noisy-growth");
+    let inputs = Inputs::noisy_growth(&folder)?;
+    teller.say("made a network for growth under noise: 75,000 students of one grade")?;
+    one_network(cli, inputs, &folder.join("run"), &teller)
 }
 
 /// Runs a whole network over `inputs`, every party under `out`.
@@ -406,6 +411,17 @@ fn show_noisy(
     whose: &Whose<'_>,
     own: &[LocalCell],
 ) -> anyhow::Result<()> {
+    if inputs.study.tables.is_empty() {
+        let district = whose.shown.id.as_str();
+        writeln!(
+            io::stdout(),
+            "  private: noise drawn at every district, before anything left it"
+        )?;
+        growth::show(inputs, verified, district)?;
+        let books = summary::books(&network.node_dir(district))?;
+        return write!(io::stdout(), "{}", summary::ledger_line(district, &books))
+            .context("cannot write to stdout");
+    }
     let answers = answers::pooled(inputs, &answers::survivors(verified))?;
     let plan = answers::plan(inputs, verified)?;
     let (district, min_n) = (whose.shown.id.as_str(), inputs.study.suppression.min_n);

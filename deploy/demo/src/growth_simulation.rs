@@ -7,6 +7,10 @@
 //! The model is docs/PRIVACY.md's: 4 priors, 6 flags, 9 published figures of the school and an intercept;
 //! scores have a standard deviation of 100 points, schools τ = 12, students σ = 45, 80 to a school.
 
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+
 use anyhow::Context as _;
 use flashlight_coordinator::estimate::noisy::{Public, Round, constants, estimates};
 use flashlight_node::growth::{GrowthRow, SchoolSums, noisy_words, school_effect, shrinkage};
@@ -40,6 +44,12 @@ const BETA_FLAGS: [f64; 6] = [-6.0, -5.0, -9.0, -4.0, -5.0, 1.0];
 /// Of the published means and of the published shares, per point and per percent.
 const BETA_MEANS: [f64; 3] = [0.08, 0.04, -0.03];
 const BETA_SHARES: [f64; 6] = [-0.1, 0.05, 0.08, -0.1, 0.4, 0.02];
+
+const ENROLLMENTS: &str = "student_id,school_year,school_id,grade,entry_date,exit_date,race_ethnicity,\
+                           sex,el,swd,sed,homeless,foster\n";
+const ASSESSMENTS: &str = "student_id,test_id,test_date,school_year,subject,grade_tested,school_id,\
+                           scale_score,sem,performance_level,included\n";
+const PRIOR_SCORES: &str = "student_id,subject,as_of_year,years_back,score,sem,grade\n";
 
 /// SplitMix64 (Steele, Lea, Flood 2014), and normal numbers of it by Box and Muller.
 pub struct Draw(u64, Option<f64>);
@@ -81,6 +91,8 @@ pub struct Network {
     sizes: Vec<(u32, f64)>,
     figures: Vec<[f64; 9]>,
     truth: Vec<f64>,
+    study_toml: String,
+    schools_csv: String,
 }
 
 /// What one simulated release told.
@@ -148,7 +160,18 @@ impl Network {
         let survivors = (0..DISTRICTS).map(|at| format!("D{at:02}").parse());
         let survivors = survivors.collect::<Result<_, _>>()?;
         let truth = truth(&study);
-        Ok(Self { study, schools, first, survivors, sizes, figures, truth })
+        let (study_toml, schools_csv) = (text, csv);
+        Ok(Self {
+            study,
+            schools,
+            first,
+            survivors,
+            sizes,
+            figures,
+            truth,
+            study_toml,
+            schools_csv,
+        })
     }
 
     /// Draws students and noise, and makes the release.
@@ -192,6 +215,54 @@ impl Network {
         // The mean of the network is known far better than that.
         beta[0] = fit.beta[0] + 0.05 * SIGMA;
         Ok((beta, fit.scales))
+    }
+
+    /// Writes a study, its school table, and a folder of exports for each district under `folder`.
+    ///
+    /// # Errors
+    /// When a file cannot be written.
+    pub fn write(&self, folder: &Path, draw: &mut Draw) -> anyhow::Result<()> {
+        let (rows, _) = self.students(draw);
+        let mut tables = vec![
+            [ENROLLMENTS, ASSESSMENTS, PRIOR_SCORES].map(str::to_owned);
+            usize::from(DISTRICTS)
+        ];
+        for (id, row) in rows.iter().enumerate() {
+            let [enrollments, assessments, priors] =
+                &mut tables[usize::try_from(row.school)? % usize::from(DISTRICTS)];
+            let school = row.school;
+            let points = |at: usize| row.values[at] + units(CENTRE);
+            let flags: Vec<&str> =
+                (5..11).map(|at| if row.values[at] == 1 { "true" } else { "false" }).collect();
+            let [sed, el, swd, homeless, foster, _] = flags[..] else { continue };
+            let sex = if row.values[10] == 1 { "F" } else { "M" };
+            writeln!(
+                enrollments,
+                "{id:06},2024,S{school},04,2023-08-15,2024-06-14,,{sex},{el},{swd},{sed},{homeless},{foster}"
+            )?;
+            writeln!(
+                assessments,
+                "{id:06},T,2024-05-02,2024,MATH,04,S{school},{},,,true",
+                points(row.values.len() - 1)
+            )?;
+            for (at, (subject, back)) in PRIORS.iter().enumerate() {
+                writeln!(
+                    priors,
+                    "{id:06},{subject},2024,{back},{},,0{}",
+                    points(1 + at),
+                    4 - back
+                )?;
+            }
+        }
+        for (at, texts) in tables.iter().enumerate() {
+            let district = folder.join("districts").join(format!("D{at:02}"));
+            fs::create_dir_all(&district)?;
+            for (name, text) in ["enrollments", "assessments", "prior_scores"].iter().zip(texts) {
+                fs::write(district.join(format!("{name}.csv")), text)?;
+            }
+        }
+        fs::write(folder.join("schools.csv"), &self.schools_csv)?;
+        Ok(fs::write(folder.join("study.toml"), &self.study_toml)?)
     }
 
     fn fit(&self, rows: &[GrowthRow], mut noise: Option<&mut Draw>) -> anyhow::Result<NoisyGrowth> {
@@ -299,7 +370,7 @@ fn study(csv: &str, rho: f64, start: Option<(&[f64], &[f64])>) -> String {
         })
         .collect();
     let mut text = format!(
-        "[study]\nid = \"growth\"\ntitle = \"Growth\"\nschool_year = 2024\nas_of = \"2024-06-30\"\n\
+        "[study]\nid = \"growth\"\ntitle = \"Growth under noise, a made-up network\"\nschool_year = 2024\nas_of = \"2024-06-30\"\n\
          schools = {{ file = \"schools.csv\", sha256 = \"{sha256}\" }}\n\
          [privacy]\nmode = \"dp\"\nrho = {rho:?}\n[cohort]\nmin_districts = {DISTRICTS}\n\
          max_dropped = 1\nmax_colluding = 1\n[[test]]\nid = \"T\"\n\

@@ -14,10 +14,16 @@ use flashlight_proto::layout::Layout;
 use flashlight_proto::schools::SchoolTable;
 use flashlight_proto::study::{Mode, Study};
 
+use crate::growth_simulation::{Draw, Network as SimulatedGrowth};
 use crate::star;
 
 /// ρ of the STAR study when nobody says another.
 const RHO: f64 = 0.1;
+
+/// The network of the growth model under noise.
+const GROWTH_STUDENTS: u32 = 75_000;
+const GROWTH_RHO: f64 = 0.1;
+const GROWTH_SEED: u64 = 2024;
 
 /// What a careful district allows a round, and a school year; more only when the study asks more.
 const RHO_ROUND: f64 = 0.2;
@@ -68,6 +74,18 @@ impl Inputs {
         let (_, growth) = text.split_once("[[growth]]").context("the STAR study has no growth")?;
         fs::write(&star.study, format!("{head}[[growth]]{growth}"))?;
         Self::of_folder(&out.join("districts"), &star.study, Some(Mode::Exact))
+    }
+
+    /// A made-up network with enough students for a growth model under noise, which starts from the
+    /// coefficients of a made-up year before.
+    pub(crate) fn noisy_growth(out: &Path) -> anyhow::Result<Self> {
+        let mut draw = Draw::new(GROWTH_SEED);
+        let before = SimulatedGrowth::new(GROWTH_STUDENTS, GROWTH_RHO, None, GROWTH_SEED)?;
+        let (beta, scales) = before.start(&mut draw)?;
+        let start = Some((beta.as_slice(), scales.as_slice()));
+        let network = SimulatedGrowth::new(GROWTH_STUDENTS, GROWTH_RHO, start, GROWTH_SEED)?;
+        network.write(out, &mut draw).context("cannot write the made-up network")?;
+        Self::of_folder(&out.join("districts"), &out.join("study.toml"), Some(Mode::Dp))
     }
 
     /// The user's folder of district folders, and study; `mode`: what the user takes it for.
