@@ -15,12 +15,14 @@ use flashlight_proto::{
     category::Indicator,
     dp::{BlockPlan, NoisePlan, SizeForecast, TableForecast, rounded_up},
     growth::Model,
+    identity::DistrictId,
     layout::{Layout, Part, questions, years_measured, years_read},
     schools::SchoolTable,
     study::{CohortSizes, Study, TableSpec},
 };
 use serde_json::{Value, json};
 
+use crate::estimate::noisy::{GrowthForecast, Public, forecast};
 use crate::run::Loaded;
 
 /// Most hidden cells that are named in the text; JSON names all.
@@ -39,6 +41,7 @@ pub(crate) struct Check {
     plan: Option<NoisePlan>,
     /// At n survivors; empty in `exact` mode.
     forecast: Vec<TableForecast>,
+    growth: Vec<GrowthForecast>,
 }
 
 impl Check {
@@ -69,7 +72,9 @@ impl Check {
         let forecast = plan.as_ref().map(|plan| plan.forecast(&study, &schools, &layout, n));
         let forecast = forecast.unwrap_or_default();
         let counted = districts.is_none();
-        Ok(Self { study, schools, layout, sizes, graph, counted, plan, forecast })
+        let growth = plan.as_ref().map(|plan| growth_forecast(&study, &schools, &layout, plan));
+        let growth = growth.unwrap_or_default();
+        Ok(Self { growth, study, schools, layout, sizes, graph, counted, plan, forecast })
     }
 
     /// For people: lines of text.
@@ -85,8 +90,11 @@ impl Check {
             }
             Some(plan) => {
                 self.costs(plan, &mut lines);
-                self.blocks(plan, &mut lines);
-                self.forecasts(plan, &mut lines);
+                self.growth_forecasts(&mut lines);
+                if !self.study.tables.is_empty() {
+                    self.blocks(plan, &mut lines);
+                    self.forecasts(plan, &mut lines);
+                }
             }
         }
         lines.push(String::new());
@@ -161,11 +169,12 @@ impl Check {
             "           rho {} for a student with records at two districts",
             digits(two)
         ));
-        for (year, charge) in plan.charges() {
+        for (year, charge) in plan.charges_of_study() {
             lines.push(format!("charges    school year {year}: rho {}", digits(charge)));
         }
         let person = plan.charge_of_a_person();
-        if plan.blocks().iter().any(|one| one.block.years.len() > 1) {
+        let back = plan.growth().iter().any(|one| one.years.len() > 1);
+        if back || plan.blocks().iter().any(|one| one.block.years.len() > 1) {
             lines.push(format!(
                 "           the ledgers charge {} in all, because blocks that read more years are \
                  charged to each;",
@@ -178,6 +187,62 @@ impl Check {
                 digits(person)
             ));
         }
+    }
+
+    fn growth_forecasts(&self, lines: &mut Vec<String>) {
+        if self.growth.is_empty() {
+            return;
+        }
+        lines.push(String::new());
+        lines.push("forecast of growth: noise beside what sampling leaves uncertain anyway".into());
+        lines.push(
+            "(coefficients: noise in sampling errors; schools: noise of an effect in sqrt(PEV), and".into(),
+        );
+        lines.push(
+            "the share of schools whose decile it moves; assumptions in docs/GROWTH.md)".into(),
+        );
+        lines.push(format!(
+            "{:<16} {:>8} {:>9} {:>8} {:>9} {:>8} {:>8}  {}",
+            "model",
+            "rho",
+            "students",
+            "schools",
+            "median",
+            "schools'",
+            "deciles",
+            "worst coefficient"
+        ));
+        for one in &self.growth {
+            let rho = self.rho_of(&one.model);
+            lines.push(format!(
+                "{:<16} {:>8} {:>9.0} {:>8} {:>9.2} {:>8.2} {:>6.0} %  {} {:.2}",
+                one.model,
+                digits(rho),
+                one.students,
+                one.schools,
+                one.median,
+                one.effects,
+                100.0 * one.deciles,
+                one.worst.0,
+                one.worst.1,
+            ));
+            if one.drowned {
+                lines.push(
+                    "    - the moments may drown: coefficients would be pulled to where they start from".into(),
+                );
+            }
+            if one.effects > NOISY_EFFECTS {
+                lines.push(format!(
+                    "    - noisy: about rho {} would bring the noise of schools to {NOISY_EFFECTS}",
+                    digits(rho * (one.effects / NOISY_EFFECTS).powi(2))
+                ));
+            }
+        }
+    }
+
+    fn rho_of(&self, model: &str) -> f64 {
+        let found = self.layout.growth().iter().find(|block| block.model.name == model);
+        found.and_then(|block| Some(block.model.noisy.as_ref()?.rho)).unwrap_or(0.0)
     }
 
     fn blocks(&self, plan: &NoisePlan, lines: &mut Vec<String>) {
@@ -295,6 +360,7 @@ impl Check {
             },
             "privacy": self.plan.as_ref().map(|plan| self.plan_json(plan)),
             "forecast": self.forecast.iter().map(forecast_json).collect::<Vec<_>>(),
+            "growth_forecast": self.growth.iter().map(growth_json).collect::<Vec<_>>(),
             "spent": 0,
         })
     }
@@ -333,7 +399,7 @@ impl Check {
             "delta": plan.delta().value(),
             "students": plan.students(),
             "rho_at_two_districts": plan.rho_at_two(),
-            "charges": plan.charges(),
+            "charges": plan.charges_of_study(),
             "rho_of_a_person_over_all_years": plan.charge_of_a_person(),
             "blocks": blocks,
             "carried_blocks": plan.carried().len(),
@@ -459,3 +525,38 @@ fn digits(number: f64) -> String {
 
 #[cfg(test)]
 mod tests;
+
+/// Noise of a school's effect, in √PEV, from which a model is called noisy.
+const NOISY_EFFECTS: f64 = 0.22;
+
+fn growth_forecast(
+    study: &Study,
+    schools: &SchoolTable,
+    layout: &Layout,
+    plan: &NoisePlan,
+) -> Vec<GrowthForecast> {
+    let named = schools.iter().filter(|school| school.school_year == study.school_year);
+    let survivors: BTreeSet<DistrictId> = named.map(|school| school.district.clone()).collect();
+    let survivors: Vec<DistrictId> = survivors.into_iter().collect();
+    forecast(layout, plan, Public { study, schools, survivors: &survivors })
+}
+
+fn growth_json(one: &GrowthForecast) -> Value {
+    json!({
+        "model": one.model,
+        "students": one.students.round(),
+        "schools": one.schools,
+        "coefficients": {
+            "median": rounded(one.median),
+            "worst": {"name": one.worst.0, "noise": rounded(one.worst.1)},
+        },
+        "effects": rounded(one.effects),
+        "deciles": rounded(one.deciles),
+        "may_drown": one.drowned,
+    })
+}
+
+/// A forecast is worth three decimals.
+fn rounded(value: f64) -> f64 {
+    (value * 1_000.0).round() / 1_000.0
+}

@@ -158,19 +158,33 @@ impl Node {
         } else {
             None
         };
-        let charges = terms.noise.as_ref().map_or_else(BTreeMap::new, |plan| plan.charges());
+        let noise = terms.noise.as_ref();
+        let charges = noise.map_or_else(BTreeMap::new, |plan| plan.charges());
+        // What a second round will cost is judged with the first, whose loss would be for nothing.
+        let whole = noise.map_or_else(BTreeMap::new, |plan| plan.charges_of_study());
         let log_origin = log_origin(&self.hub_key);
-        let mut permit = policy.judge(&Facts {
-            study,
-            charges: &charges,
-            sizes: terms.cohort,
-            cohort: &terms.parties,
-            roster,
-            vouches,
-            log_origin: &log_origin,
-            district: &self.district,
-            decision: said(&decisions, study, first.is_some()),
-        })?;
+        let judge = |charges: &BTreeMap<i16, f64>| {
+            policy.judge(&Facts {
+                study,
+                charges,
+                sizes: terms.cohort,
+                cohort: &terms.parties,
+                roster,
+                vouches,
+                log_origin: &log_origin,
+                district: &self.district,
+                decision: said(&decisions, study, first.is_some()),
+            })
+        };
+        if whole != charges {
+            let both = judge(&whole)?;
+            if let Err(refusal) = ledger.admit(&both)
+                && self.officers_override()?.is_none()
+            {
+                return Err(refusal.into());
+            }
+        }
+        let mut permit = judge(&charges)?;
         if let Some(first) = first {
             permit = permit.continuing(first);
         }

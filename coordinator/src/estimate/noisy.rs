@@ -20,6 +20,9 @@ use flashlight_proto::release::NoisyGrowth;
 use flashlight_proto::schools::SchoolTable;
 use flashlight_proto::study::Study;
 
+mod forecast;
+
+pub use self::forecast::{GrowthForecast, forecast};
 use super::dd::{Cholesky, Dd, Matrix};
 use super::growth::{GrowthError, small};
 
@@ -97,20 +100,25 @@ struct Sum {
     variance: f64,
 }
 
+/// Grid units per point of a term.
+fn term_units(model: &Model, term: Term) -> f64 {
+    let units = |at: usize| f64::from(model.columns[at].units);
+    let outcome = units(model.outcome());
+    match term {
+        Term::Moment(j, k) => units(j) * units(k),
+        Term::Gradient(at) => units(at) * outcome,
+        Term::Squares | Term::Between => outcome * outcome,
+        Term::Schools => 1.0,
+    }
+}
+
 /// The sums of one model.
 fn noisy(model: usize, round: Round<'_>, public: Public<'_>) -> Vec<Sum> {
     let survivors = u16::try_from(public.survivors.len()).unwrap_or(u16::MAX);
     let Some(block) = round.layout.growth().get(model) else { return Vec::new() };
-    let units = |at: usize| f64::from(block.model.columns[at].units);
-    let outcome = units(block.model.outcome());
     let ours = round.plan.growth().iter().filter(|one| one.model == model);
     let sum = |one: &GrowthNoise| {
-        let units = match one.term {
-            Term::Moment(j, k) => units(j) * units(k),
-            Term::Gradient(at) => units(at) * outcome,
-            Term::Squares | Term::Between => outcome * outcome,
-            Term::Schools => 1.0,
-        };
+        let units = term_units(&block.model, one.term);
         let word = round.sums.get(one.word).copied().unwrap_or(0);
         let fine = f64::from(1_u32 << one.drawn.scale_bits) * units;
         let sd = one.sd(survivors) / units;
