@@ -29,6 +29,7 @@ use crate::enrolment::OperatorError;
 use crate::hub::{Hub, now_ms};
 use crate::service::{DistrictService, EnrolmentService, HubService};
 use crate::study_check::Check;
+use crate::study_start;
 use crate::tls;
 
 /// HTTP/2 keepalive: a peer that is silent this long is asked, and dropped if it stays silent as long.
@@ -149,6 +150,11 @@ enum StudyCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Print what a later study's growth models may start from, as TOML for its [[growth]] sections
+    Start {
+        /// A release folder of a study with growth models in dp
+        release: PathBuf,
+    },
 }
 
 /// Parses the command line, runs the command, reports.
@@ -254,6 +260,9 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
             } else {
                 check.text().iter().try_for_each(|line| say(line))?;
             }
+        }
+        Command::Study { command: StudyCommand::Start { release } } => {
+            say(study_start::start(&release)?.trim_end())?;
         }
         Command::Run { study, dir, gather_seconds, step_seconds, cohort } => {
             let study_path =

@@ -16,4 +16,5 @@ mod round;
 mod run;
 pub mod service;
 mod study_check;
+mod study_start;
 pub mod tls;

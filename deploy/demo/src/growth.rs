@@ -10,6 +10,9 @@ use flashlight_proto::release::{GrowthEstimates, NoisyGrowth, Verified};
 
 use crate::inputs::Inputs;
 
+/// Lines of a district's table that are shown.
+const LINES: usize = 14;
+
 /// Prints a table per growth model, then the schools of `district`. Nothing where there are no models.
 pub(crate) fn show(inputs: &Inputs, verified: &Verified, district: &str) -> anyhow::Result<()> {
     let release = &verified.release;
@@ -29,8 +32,13 @@ pub(crate) fn show(inputs: &Inputs, verified: &Verified, district: &str) -> anyh
     let Inputs { study, schools, .. } = inputs;
     for found in local_growth(&records, study, schools, release, Some(&id))? {
         writeln!(out, "\n  district {district}, at its own node:")?;
-        for line in found.to_string().lines() {
+        let text = found.to_string();
+        let lines: Vec<&str> = text.lines().collect();
+        for line in lines.iter().take(LINES) {
             writeln!(out, "  {line}")?;
+        }
+        if let Some(more) = lines.len().checked_sub(LINES).filter(|more| *more > 0) {
+            writeln!(out, "    … and {more} more schools")?;
         }
     }
     writeln!(out)?;

@@ -2,6 +2,7 @@
 //! that districts send (tests/data/star/README.md says where rows and answers are from).
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test binary")]
 
+mod noise;
 mod refusals;
 mod simulation;
 mod splits;
