@@ -80,6 +80,19 @@ pub enum LayoutError {
     /// The growth models pass [`MAX_WORDS`].
     #[error("[[growth]]: the study needs more than {MAX_WORDS} words; ask for fewer grades")]
     GrowthTooLarge,
+    /// The school table has no figure in a column that a growth model takes.
+    #[error(
+        "growth {id}: no school of {year} has a figure in the column {column} of the school table; add \
+         the column, or drop it from the study"
+    )]
+    Public {
+        /// The section.
+        id: String,
+        /// The column.
+        column: String,
+        /// The school year.
+        year: i16,
+    },
     /// The constants of a second round do not fit the study.
     #[error("the second round of the growth models cannot be")]
     Broadcast(#[from] BroadcastError),
@@ -102,6 +115,7 @@ impl LayoutError {
             Self::Year { .. } => "layout_year",
             Self::Empty { .. } => "layout_empty",
             Self::TooLarge { .. } | Self::GrowthTooLarge => "layout_too_large",
+            Self::Public { .. } => "layout_public",
             Self::Broadcast(error) => error.code(),
             Self::Broadcasts { .. } => "growth_broadcasts",
         }
@@ -155,6 +169,7 @@ impl Layout {
                 }
             }
         }
+        growth::figures(study, schools)?;
         let growth = growth::first(study, &mut words)?;
         let hash = hash(study, &blocks, &growth, words);
         Ok(Self { blocks, growth, words, hash })

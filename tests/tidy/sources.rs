@@ -56,6 +56,7 @@ const SERIALIZE: [&str; 29] = [
     "proto/src/growth.rs",      // public constants of a second round
     "proto/src/release.rs",     // the release
     "proto/src/release/growth.rs", // released estimates of growth models
+    "proto/src/release/noisy_growth.rs", // the same under noise
     "proto/src/release/cell.rs", // a released cell
     "proto/src/release/certificate.rs", // what the noise was and what it promises
     "proto/src/release/json.rs", // a released cell with noise

@@ -160,9 +160,15 @@ pub(crate) fn ledger_line(district: &str, budget: &Budget) -> String {
             short(&year.rho_left)
         );
     }
+    // The two rounds of growth models are one study's.
+    let mut studies: Vec<String> = Vec::new();
     for charge in &budget.charges {
-        let _ = write!(text, " {} ({})", charge.study_id, charge.state);
+        let told = format!(" {} ({})", charge.study_id, charge.state);
+        if !studies.contains(&told) {
+            studies.push(told);
+        }
     }
+    text.push_str(&studies.concat());
     text.push('\n');
     text
 }
@@ -170,6 +176,11 @@ pub(crate) fn ledger_line(district: &str, budget: &Budget) -> String {
 /// A privacy loss as people read it: four digits after the point at most.
 fn short(rho: &impl ToString) -> String {
     let text = rho.to_string();
+    // Books round each charge up, in the last of their many digits.
+    let near = text.parse().map_or(f64::NAN, |rho: f64| (rho * 1e4).round() / 1e4);
+    if text.parse().is_ok_and(|rho: f64| (rho - near).abs() < 1e-9) {
+        return near.to_string();
+    }
     match text.split_once('.') {
         Some((whole, part)) if part.len() > 4 => format!("{whole}.{}…", &part[..4]),
         _ => text,

@@ -7,8 +7,9 @@
 //! R_s = Σ e clipped to ±n_s·c_E, and the number of schools, for the variance components.
 //!
 //! Neighbours differ in one student. An entry of M then moves by at most b_j·b_k, of g by b_j·c_e, Σ e² by
-//! c_e², the number of schools by 1, and Σ R²/n by max(c_e², 2c_e·c_E + max(c_e²/2, c_E²)), and 1 for the
-//! floor of each school's term. Every word gets its own noise; its part of the model's ρ is proportional
+//! c_e², the number of schools by 1, and Σ R²/n by max(c_e², 2c_e·c_E + c_E²), and 1 for the floor of each
+//! school's term: with r = R/n, one more residual e changes R²/n by (2nre + e² − nr²)/(n + 1), at most the
+//! larger of c_e² and 2c_e·c_E, at least −(2c_e·c_E + c_E²). Every word gets its own noise; its part of the model's ρ is proportional
 //! to (b_j·b_k/(α_j·α_k))², so that its standard deviation is proportional to α_j·α_k. α is public.
 
 use super::{COEFFICIENT_BITS, Column, ColumnKind, Model, Quantity, upper};
@@ -149,7 +150,7 @@ impl NoisyModel {
     pub fn second(&self) -> Vec<NoisyQuantity> {
         let (one, school) = (self.clip.unsigned_abs(), self.school_clip.unsigned_abs());
         let square = one * one;
-        let between = square.max(2 * one * school + square.div_ceil(2).max(school * school));
+        let between = square.max(2 * one * school + school * school);
         let reaches = [(Term::Squares, square), (Term::Between, between + 1), (Term::Schools, 1)];
         let parts = reaches.into_iter().zip(RESIDUALS);
         parts

@@ -4,6 +4,7 @@ use super::{LayoutError, MAX_WORDS};
 use crate::{
     canonical::Transcript,
     growth::{Broadcast, Model, Quantity},
+    schools::SchoolTable,
     study::Study,
 };
 
@@ -86,6 +87,22 @@ impl GrowthBlock {
             Some(broadcast) => named.u64(1).bytes(broadcast.digest().as_bytes()),
         }
     }
+}
+
+/// Whether the school table has a figure in every column that a model takes.
+pub(super) fn figures(study: &Study, schools: &SchoolTable) -> Result<(), LayoutError> {
+    let year = study.school_year;
+    for spec in &study.growth {
+        let is_there = |column: &str| {
+            let mut ours = schools.iter().filter(|school| school.school_year == year);
+            ours.any(|school| school.public.contains_key(column))
+        };
+        if let Some(missing) = spec.public.iter().find(|one| !is_there(&one.column)) {
+            let (id, column) = (spec.id.clone(), missing.column.clone());
+            return Err(LayoutError::Public { id, column, year });
+        }
+    }
+    Ok(())
 }
 
 pub(super) fn first(study: &Study, words: &mut usize) -> Result<Vec<GrowthBlock>, LayoutError> {

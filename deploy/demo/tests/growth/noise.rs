@@ -2,6 +2,7 @@
 
 use flashlight_demo::bench::growth_noise::{Tally, share};
 use flashlight_demo::growth_simulation::{Draw, Network};
+use flashlight_demo::network::COORDINATOR_ROLE;
 use flashlight_proto::release::NoisyGrowth;
 
 use super::*;
@@ -80,7 +81,7 @@ fn real_nodes_publish_a_noisy_model_that_verifies_and_that_a_later_study_starts_
 
     // `flashlight-coordinator study start`, by the demo's own binary in that role.
     let ran = Command::new(env!("CARGO_BIN_EXE_flashlight-demo"))
-        .args(["coordinator", "study", "start"])
+        .args([COORDINATOR_ROLE, "study", "start"])
         .arg(&release)
         .output()
         .unwrap();
