@@ -32,7 +32,7 @@ const GENERATED: [&str; 15] = [
 ];
 
 /// Where something may be written out by serde.
-const SERIALIZE: [&str; 29] = [
+const SERIALIZE: [&str; 30] = [
     "node/src/records/store/manifest.rs", // what was loaded: files, sizes, hashes, counts
     "node/src/results/journal.rs",        // extracts: questions, counts, hashes
     "node/src/check/compute.rs",          // `check --json`: indicators and exports

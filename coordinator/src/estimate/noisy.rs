@@ -272,22 +272,7 @@ impl Coefficients {
         );
         let covariance = sampling.map(&self.noise, |one, two| one + two);
         let roots = |matrix: &Matrix| matrix.diagonal().map(|one| one.sqrt().value()).collect();
-        let mut notes = vec![
-            "Errors hold sampling and noise. Sampling is computed from public enrolments and columns: \
-             priors and flags are taken to differ between schools as the public columns say."
-                .to_owned(),
-        ];
-        if self.ridge > 0.0 {
-            notes.push(format!(
-                "The noisy moments were no positive definite matrix; {} standard deviations of their noise \
-                 were added to the diagonal. That pulls coefficients towards where they started from, and \
-                 the errors do not hold it: give the model more rho.",
-                self.ridge
-            ));
-        }
-        if tau2 == 0.0 {
-            notes.push("No variance between schools was found; tau2 is 0.".to_owned());
-        }
+        let notes = self.notes(tau2);
         let spec = &study.growth[model.section];
         let at = spec.grades.iter().position(|grade| *grade == model.grade);
         let start = at.and_then(|at| spec.noisy.as_ref()?.start.get(at));
@@ -313,6 +298,27 @@ impl Coefficients {
             scales: self.scales(model, &projected),
             notes,
         })
+    }
+
+    /// What a reader should know.
+    fn notes(&self, tau2: f64) -> Vec<String> {
+        let mut notes = vec![
+            "Errors hold sampling and noise. Sampling is computed from public enrolments and columns: \
+             priors and flags are taken to differ between schools as the public columns say."
+                .to_owned(),
+        ];
+        if self.ridge > 0.0 {
+            notes.push(format!(
+                "The noisy moments were no positive definite matrix; {} standard deviations of their noise \
+                 were added to the diagonal. That pulls coefficients towards where they started from, and \
+                 the errors do not hold it: give the model more rho.",
+                self.ridge
+            ));
+        }
+        if tau2 == 0.0 {
+            notes.push("No variance between schools was found; tau2 is 0.".to_owned());
+        }
+        notes
     }
 
     /// Coefficients for people: the outcome is not centred.

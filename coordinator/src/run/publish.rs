@@ -7,8 +7,11 @@
 use std::sync::Arc;
 
 use flashlight_proto::canonical::Digest;
-use flashlight_proto::release::{Release, RoundFacts, SecondRound};
-use flashlight_proto::secagg::{NoisySum, RoundId};
+use flashlight_proto::layout::Layout;
+use flashlight_proto::release::{GrowthEstimates, NoisyGrowth, Release, RoundFacts, SecondRound};
+use flashlight_proto::schools::SchoolTable;
+use flashlight_proto::secagg::{NoisySum, RoundId, Terms};
+use flashlight_proto::study::Study;
 use flashlight_proto::wire::{Directive, Ended};
 use flashlight_store::files::Draft;
 
@@ -59,23 +62,9 @@ pub(super) async fn publish(driver: &Driver, finished: Finished) -> Result<Strin
     let path = hub.releases().join(&folder);
     let mut draft = Draft::begin(&path)?;
     let written = blocking(move || {
-        let (mut estimates, mut under_noise) = (Vec::new(), Vec::new());
-        if let Some(second) = &second {
-            let words = (sum.words(), second.sum.words());
-            match (&terms.noise, &second.terms.noise) {
-                (Some(one), Some(two)) => {
-                    let survivors = sum.survivors();
-                    let public = Public { study: &study, schools: &schools, survivors };
-                    let first = Round { layout: &layout, sums: words.0, plan: one };
-                    let second = Round { layout: &second_layout, sums: words.1, plan: two };
-                    under_noise = noisy::estimates(first, second, public)?;
-                }
-                _ => {
-                    let (first, second) = ((&*layout, words.0), (&*second_layout, words.1));
-                    estimates = growth::estimates(&study, first, second)?;
-                }
-            }
-        }
+        let first = (&*layout, &*terms, &sum);
+        let second = second.as_ref().map(|one| (&*second_layout, &*one.terms, &one.sum));
+        let (estimates, under_noise) = growth_models(&study, &schools, first, second)?;
         let release = Release::build(&study, &schools, &layout, sum.words(), facts, estimates)?;
         let release = release.with_noisy_growth(&study, under_noise)?;
         let put = |name: &str, piece: &[u8]| draft.put(name, piece).map_err(RunError::from);
@@ -98,6 +87,31 @@ pub(super) async fn publish(driver: &Driver, finished: Finished) -> Result<Strin
         tell(driver, Some(round), Some(release), "", "");
     }
     Ok(path.display().to_string())
+}
+
+/// A round: what was summed, on which terms, and the sums.
+type Summation<'a> = (&'a Layout, &'a Terms, &'a NoisySum);
+
+/// The growth models of a study that has any: without noise, and with it.
+fn growth_models(
+    study: &Study,
+    schools: &SchoolTable,
+    first: Summation<'_>,
+    second: Option<Summation<'_>>,
+) -> Result<(Vec<GrowthEstimates>, Vec<NoisyGrowth>), RunError> {
+    let Some(second) = second else { return Ok((Vec::new(), Vec::new())) };
+    match (&first.1.noise, &second.1.noise) {
+        (Some(one), Some(two)) => {
+            let public = Public { study, schools, survivors: first.2.survivors() };
+            let one = Round { layout: first.0, sums: first.2.words(), plan: one };
+            let two = Round { layout: second.0, sums: second.2.words(), plan: two };
+            Ok((Vec::new(), noisy::estimates(one, two, public)?))
+        }
+        _ => {
+            let (one, two) = ((first.0, first.2.words()), (second.0, second.2.words()));
+            Ok((growth::estimates(study, one, two)?, Vec::new()))
+        }
+    }
 }
 
 fn tell_liars(driver: &Driver, sum: &NoisySum) {

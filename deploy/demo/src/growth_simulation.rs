@@ -131,9 +131,9 @@ impl Network {
             let level = draw.normal();
             let n = 40 + school % 81;
             let mut figure = [0.0; 9];
-            for at in 0..3 {
-                figure[at] =
-                    hundredths((30.0 * level + 45.0 * 0.3 * draw.normal()).clamp(-200.0, 200.0));
+            for mean in figure.iter_mut().take(3) {
+                let near = 30.0f64.mul_add(level, 45.0 * 0.3 * draw.normal());
+                *mean = hundredths(near.clamp(-200.0, 200.0));
             }
             for (at, (_, share, most)) in FLAGS.iter().enumerate() {
                 let spread = if at == 5 { 0.1 } else { 0.6 };

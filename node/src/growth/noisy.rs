@@ -35,7 +35,7 @@ pub fn noisy_words(block: &GrowthBlock, rows: &[GrowthRow]) -> Result<Vec<i64>, 
         Some(broadcast) => second(model, noisy, broadcast, rows),
     };
     let words: Option<Vec<i64>> =
-        sums.map(|sums| sums.into_iter().map(|sum| i64::try_from(sum).ok()).collect()).flatten();
+        sums.and_then(|sums| sums.into_iter().map(|sum| i64::try_from(sum).ok()).collect());
     words.ok_or_else(|| {
         wrong("a sum passes its bound; ask the hub for a coarser grid (units_per_point)")
     })
