@@ -185,6 +185,13 @@ impl Model {
         self.columns.len() - 1
     }
 
+    /// The columns that vary within schools, but for the outcome: neither 1 nor public columns.
+    #[must_use]
+    pub fn within(&self) -> Vec<usize> {
+        let varies = |at: &usize| !matches!(self.columns[*at].kind, ColumnKind::Public(_));
+        (1..self.outcome()).filter(varies).collect()
+    }
+
     /// p: coefficients, of all columns but the outcome, then of the school means.
     #[must_use]
     pub const fn p(&self) -> usize {

@@ -114,7 +114,7 @@ fn share(first: &First<'_>, whole: &Matrix) -> f64 {
 /// σ² and τ² (docs/GROWTH.md): Henderson's hold the errors of measurement already.
 fn components(first: &First<'_>, share: f64, beta: &[Dd]) -> Option<(Dd, Dd)> {
     let model = first.model;
-    let columns: Vec<usize> = (1..model.outcome()).collect();
+    let columns = model.within();
     let scaled = |sums: &[Dd]| -> Vec<Dd> { sums.iter().map(|c| Dd::from(share) * *c).collect() };
     let (c, ct) = (scaled(&first.c), scaled(&first.ct));
     let within = first.within.pick(&columns);

@@ -334,13 +334,14 @@ impl<'a> First<'a> {
         let means = list(spec.concentrations.iter().map(|one| spec.name(*one)).collect());
         let or_none = |text: String| if text.is_empty() { "none".to_owned() } else { text };
         format!(
-            "A student's {} score in grade {} is explained by earlier scores ({priors}), flags ({}) and \
-             school means ({}), with an effect of the school. A school's growth is its mean residual, \
+            "A student's {} score in grade {} is explained by earlier scores ({priors}), flags ({}), \
+             school means ({}) and published figures ({}), with an effect of the school. A school's growth is its mean residual, \
              shrunk towards 0 by how few students it rests on.",
             spec.subject,
             self.model.grade,
             or_none(flags),
-            or_none(means)
+            or_none(means),
+            or_none(list(spec.public.iter().map(|one| one.column.clone()).collect()))
         )
     }
 }
@@ -377,7 +378,7 @@ impl Henderson {
         rss: Dd,
         (students, schools): (f64, f64),
     ) -> Result<Self, GrowthError> {
-        let columns: Vec<usize> = (1..model.outcome()).collect();
+        let columns = model.within();
         let factor = Cholesky::of(&within.pick(&columns)).map_err(|at| {
             let name = &model.columns[columns[at]].name;
             let what = format!(

@@ -152,7 +152,7 @@ pub(super) fn check(study: &Study, estimates: &[GrowthEstimates]) -> Result<(), 
         if estimate.eiv.is_some() && model.measured == 0 {
             return wrong(&model.name, "it is corrected for errors that the study does not know");
         }
-        if !estimate.has_shape(model.p(), model.outcome() - 1) {
+        if !estimate.has_shape(model.p(), model.within().len()) {
             return wrong(&model.name, "a list is too short or too long, or a number is no number");
         }
     }

@@ -27,8 +27,8 @@ const ANSWERS: &str = include_str!("../../../../tests/data/star/growth.json");
 /// What every number must reach.
 const RELATIVE: f64 = 1e-8;
 
-const SCHOOLS: &str = "school_id,school_year,school_name,district_id,level,grade_low,grade_high,enrollment\n\
-    001,1989,One,S01,ES,03,03,100\n";
+const SCHOOLS: &str = "school_id,school_year,school_name,district_id,level,grade_low,grade_high,enrollment,\
+    public_sed\n001,1989,One,S01,ES,03,03,100,0.5\n";
 
 fn study(sections: &str) -> (Study, SchoolTable) {
     let sha256 = Digest::of(SCHOOLS.as_bytes());

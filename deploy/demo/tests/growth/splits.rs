@@ -104,3 +104,52 @@ mod proptests {
         }
     }
 }
+
+#[test]
+fn a_published_figure_that_is_the_school_mean_gives_what_the_private_mean_gives() {
+    let section = |rest: &str| {
+        let bounds = "{ min = -5000, max = 5000, met = 0 }";
+        format!(
+            "[[test]]\nid = \"T\"\nscores = {{ MATH = {{ \"03\" = {bounds}, \"04\" = {bounds} }} }}\n\
+             [[growth]]\nid = \"m\"\ntest = \"T\"\nsubject = \"MATH\"\ngrades = [\"04\"]\n\
+             priors = [{{ subject = \"MATH\", years_back = 1 }}]\ncovariates = [\"sed\"]\n{rest}"
+        )
+    };
+    let private = study(&section("concentrations = [\"sed\"]\n"));
+    let public = study(&section("public = [{ column = \"public_sed\", min = 0, max = 1 }]\n"));
+    // Ten students to a school, so that the mean of a flag is a whole number of hundredths.
+    let irregular = |at: i64| (at * 7919 + 104_729) * 31 % 1999 - 999;
+    let rows = |is_public: bool| -> Vec<(u32, GrowthRow)> {
+        let all = (0..60_i64).flat_map(|school| (0..10_i64).map(move |at| (school, at)));
+        all.map(|(school, at)| {
+            let flagged = school * 7 % 11;
+            let flag = i64::from(at < flagged);
+            let prior = irregular(school * 10 + at);
+            let effect = irregular(school * 13 + 5) / 4;
+            let y = prior / 2 - 40 * flag - 9 * flagged
+                + effect
+                + irregular(school * 10 + at + 777) / 3;
+            let figure = (flagged.min(10) * 10 - 50).clamp(-50, 50);
+            let mut values = vec![1, prior, flag];
+            values.extend(is_public.then_some(figure));
+            values.push(y);
+            let id = u32::try_from(school).unwrap();
+            (id % 5, GrowthRow { school: id, values, errors: Vec::new() })
+        })
+        .collect()
+    };
+    let (_, one) = fit(&private.0, &private.1, &rows(false), |district, _| district);
+    let (_, two) = fit(&public.0, &public.1, &rows(true), |district, _| district);
+    assert_eq!(one.henderson.within_beta.len(), two.henderson.within_beta.len());
+    let near = |one: f64, two: f64| assert!((one / two - 1.0).abs() < 1e-9, "{one} {two}");
+    near(one.henderson.tau2, two.henderson.tau2);
+    for (one, two) in
+        [(one.ols.beta, two.ols.beta), (one.reml.unwrap().beta, two.reml.unwrap().beta)]
+    {
+        near(one[1], two[1]);
+        near(one[2], two[2]);
+        near(one[3], two[3]);
+        // The figure is centred at a half.
+        near(one[0], two[0] - 0.5 * two[3]);
+    }
+}
