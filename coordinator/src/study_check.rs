@@ -6,6 +6,8 @@
 //! read, and that there is no formal privacy guarantee. Reads public files only, asks nobody, and
 //! spends nothing.
 
+mod growth;
+
 use std::{collections::BTreeSet, path::Path};
 
 use anyhow::Context as _;
@@ -15,15 +17,16 @@ use flashlight_proto::{
     category::Indicator,
     dp::{BlockPlan, NoisePlan, SizeForecast, TableForecast, rounded_up},
     growth::Model,
-    identity::DistrictId,
     layout::{Layout, Part, questions, years_measured, years_read},
     schools::SchoolTable,
     study::{CohortSizes, Study, TableSpec},
 };
 use serde_json::{Value, json};
 
-use crate::estimate::noisy::{GrowthForecast, Public, forecast};
+use crate::estimate::noisy::GrowthForecast;
 use crate::run::Loaded;
+
+use self::growth::{growth_forecast, growth_json, model_json};
 
 /// Most hidden cells that are named in the text; JSON names all.
 const NAMED_MAX: usize = 8;
@@ -189,62 +192,6 @@ impl Check {
         }
     }
 
-    fn growth_forecasts(&self, lines: &mut Vec<String>) {
-        if self.growth.is_empty() {
-            return;
-        }
-        lines.push(String::new());
-        lines.push("forecast of growth: noise beside what sampling leaves uncertain anyway".into());
-        lines.push(
-            "(coefficients: noise in sampling errors; schools: noise of an effect in sqrt(PEV), and".into(),
-        );
-        lines.push(
-            "the share of schools whose decile it moves; assumptions in docs/GROWTH.md)".into(),
-        );
-        lines.push(format!(
-            "{:<16} {:>8} {:>9} {:>8} {:>9} {:>8} {:>8}  {}",
-            "model",
-            "rho",
-            "students",
-            "schools",
-            "median",
-            "schools'",
-            "deciles",
-            "worst coefficient"
-        ));
-        for one in &self.growth {
-            let rho = self.rho_of(&one.model);
-            lines.push(format!(
-                "{:<16} {:>8} {:>9.0} {:>8} {:>9.2} {:>8.2} {:>6.0} %  {} {:.2}",
-                one.model,
-                digits(rho),
-                one.students,
-                one.schools,
-                one.median,
-                one.effects,
-                100.0 * one.deciles,
-                one.worst.0,
-                one.worst.1,
-            ));
-            if one.drowned {
-                lines.push(
-                    "    - the moments may drown: coefficients would be pulled to where they start from".into(),
-                );
-            }
-            if one.effects > NOISY_EFFECTS {
-                lines.push(format!(
-                    "    - noisy: about rho {} would bring the noise of schools to {NOISY_EFFECTS}",
-                    digits(rho * (one.effects / NOISY_EFFECTS).powi(2))
-                ));
-            }
-        }
-    }
-
-    fn rho_of(&self, model: &str) -> f64 {
-        let found = self.layout.growth().iter().find(|block| block.model.name == model);
-        found.and_then(|block| Some(block.model.noisy.as_ref()?.rho)).unwrap_or(0.0)
-    }
-
     fn blocks(&self, plan: &NoisePlan, lines: &mut Vec<String>) {
         let CohortSizes { n, m, .. } = self.sizes;
         lines.push(String::new());
@@ -352,6 +299,7 @@ impl Check {
             "years_measured": years_measured(study),
             "years_read": years_read(study),
             "tables": study.tables.iter().map(table_json).collect::<Vec<_>>(),
+            "growth": Model::of_study(study).iter().map(model_json).collect::<Vec<_>>(),
             "questions": questions,
             "public_inputs": {
                 "schools": {"file": study.schools.file, "sha256": study.schools.sha256},
@@ -525,38 +473,3 @@ fn digits(number: f64) -> String {
 
 #[cfg(test)]
 mod tests;
-
-/// Noise of a school's effect, in √PEV, from which a model is called noisy.
-const NOISY_EFFECTS: f64 = 0.22;
-
-fn growth_forecast(
-    study: &Study,
-    schools: &SchoolTable,
-    layout: &Layout,
-    plan: &NoisePlan,
-) -> Vec<GrowthForecast> {
-    let named = schools.iter().filter(|school| school.school_year == study.school_year);
-    let survivors: BTreeSet<DistrictId> = named.map(|school| school.district.clone()).collect();
-    let survivors: Vec<DistrictId> = survivors.into_iter().collect();
-    forecast(layout, plan, Public { study, schools, survivors: &survivors })
-}
-
-fn growth_json(one: &GrowthForecast) -> Value {
-    json!({
-        "model": one.model,
-        "students": one.students.round(),
-        "schools": one.schools,
-        "coefficients": {
-            "median": rounded(one.median),
-            "worst": {"name": one.worst.0, "noise": rounded(one.worst.1)},
-        },
-        "effects": rounded(one.effects),
-        "deciles": rounded(one.deciles),
-        "may_drown": one.drowned,
-    })
-}
-
-/// A forecast is worth three decimals.
-fn rounded(value: f64) -> f64 {
-    (value * 1_000.0).round() / 1_000.0
-}

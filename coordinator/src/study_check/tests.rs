@@ -140,3 +140,42 @@ fn a_school_table_that_was_changed_is_refused() {
     let error = Check::new(&path, None).err().unwrap();
     assert!(format!("{error:#}").contains("SHA-256"), "{error:#}");
 }
+
+#[test]
+fn growth_models_are_listed_with_their_forecast_in_text_and_json() {
+    let (dir, path) = study("rho = 0.2", 400);
+    let schools = std::fs::read_to_string(dir.path().join("schools.csv")).unwrap();
+    let old = Digest::of(schools.as_bytes()).to_string();
+    let lines = schools.lines().enumerate().map(|(at, line)| match at {
+        0 => format!("{line},public_sed\n"),
+        at => format!("{line},{}\n", at * 9),
+    });
+    let schools: String = lines.collect();
+    let text = std::fs::read_to_string(&path).unwrap();
+    let text = text.replace(&old, &Digest::of(schools.as_bytes()).to_string());
+    let (head, tables) = text.split_once("[[table]]").unwrap();
+    let head =
+        head.replace("{ \"03\" =", "{ \"02\" = { min = 100, max = 200, met = 150 }, \"03\" =");
+    let growth = "[[growth]]\nid = \"math\"\ntest = \"T\"\nsubject = \"MATH\"\ngrades = [\"03\"]\n\
+                  priors = [{ subject = \"MATH\", years_back = 1 }]\nrho = 0.1\n\
+                  public = [{ column = \"public_sed\", min = 0, max = 100 }]\n\
+                  clip = { student = 20, school = 9 }\n";
+    std::fs::write(&path, format!("{head}{growth}[[table]]{tables}")).unwrap();
+    std::fs::write(dir.path().join("schools.csv"), schools).unwrap();
+
+    let check = Check::new(&path, None).unwrap();
+    let text = check.text().join("\n");
+    // 4 schools of 400 with six grades each.
+    assert!(text.contains("math/03") && text.contains("noisy: about rho"), "{text}");
+    assert!(text.contains("school year 2023: rho 0.1000"), "{text}");
+    assert!(text.contains("school year 2024: rho 0.2000"), "{text}");
+    let json = check.json();
+    assert_eq!(
+        json["growth"][0]["coefficients"],
+        serde_json::json!(["one", "MATH-1", "public_sed"])
+    );
+    assert_eq!(json["growth"][0]["rho"], 0.1);
+    let forecast = &json["growth_forecast"][0];
+    assert_eq!((&forecast["students"], &forecast["schools"]), (&267.0.into(), &4.into()));
+    assert!(forecast["effects"].as_f64().unwrap() > 0.22, "{forecast}");
+}
