@@ -41,8 +41,8 @@ pub use last::{LastPreview, Previews};
 pub(crate) use page::escaped;
 use share::Share;
 pub use view::{
-    BlockTotal, BlockView, CellView, Compared, Cost, LastTime, Noise, Preview, Size, SmallRule,
-    StudyView, Totals, WordView, YearCost,
+    BlockTotal, BlockView, CellView, Compared, Cost, GrowthView, LastTime, Noise, Preview, Size,
+    SmallRule, StudyView, Totals, WordView, YearCost,
 };
 
 /// What a preview is of.

@@ -3,11 +3,9 @@
 //! In: the exact words, the masked ones and the noise, in the layout's order, and what was previewed
 //! last time. Out: every cell with its name, value, size and difference; sums; the cost.
 
-use std::collections::BTreeSet;
-
 use flashlight_proto::category::Indicator;
 use flashlight_proto::dp::{NoisePlan, rounded_up};
-use flashlight_proto::layout::{Block, Encoding};
+use flashlight_proto::layout::{Block, Encoding, GrowthBlock, years_read};
 use flashlight_proto::release::NO_GUARANTEE;
 use flashlight_proto::study::{Mode, Study};
 
@@ -16,8 +14,8 @@ use super::last::{LastPreview, day, scale};
 use super::share::Share;
 use super::text::{EXAMPLE, loss};
 use super::view::{
-    BlockTotal, BlockView, CellView, Compared, Cost, LastTime, Noise, Preview, Size, SmallRule,
-    StudyView, Totals, WordView, YearCost,
+    BlockTotal, BlockView, CellView, Compared, Cost, GrowthView, LastTime, Noise, Preview, Size,
+    SmallRule, StudyView, Totals, WordView, YearCost,
 };
 use crate::local::{LocalCell, cells_of};
 
@@ -69,7 +67,10 @@ impl Preview {
         };
         let laid = Laid { given, words, last, below: small.below };
         let blocks = laid.blocks();
-        let totals = totals(&blocks);
+        let growth: Vec<GrowthView> = given.layout.growth().iter().map(growth).collect();
+        let mut totals = totals(&blocks);
+        totals.words += growth.iter().map(|one| one.words).sum::<usize>();
+        totals.bytes = totals.words * 8;
         let known = blocks.iter().flat_map(|block| &block.cells);
         let known = known.filter(|cell| matches!(cell.compared, Some(c) if c != Compared::New));
         let known = known.count();
@@ -100,6 +101,7 @@ impl Preview {
             stays: STAYS.to_vec(),
             refusals: refusals(given, laid.words.exact),
             left_out,
+            growth,
             totals,
             only_small: false,
             blocks,
@@ -256,6 +258,17 @@ fn total(cells: &[CellView], words: usize) -> BlockTotal {
     }
 }
 
+fn growth(block: &GrowthBlock) -> GrowthView {
+    let model = &block.model;
+    GrowthView {
+        model: model.name.clone(),
+        columns: model.columns.iter().map(|column| column.name.clone()).collect(),
+        words: block.range().len(),
+        later_words: model.noisy.as_ref().map(|noisy| noisy.second().len()),
+        rho: model.noisy.as_ref().map(|noisy| noisy.rho),
+    }
+}
+
 fn totals(blocks: &[BlockView]) -> Totals {
     let mut totals = Totals::default();
     for cell in blocks.iter().flat_map(|block| &block.cells) {
@@ -266,14 +279,13 @@ fn totals(blocks: &[BlockView]) -> Totals {
         totals.changed += usize::from(cell.compared == Some(Compared::Changed));
         totals.new += usize::from(cell.compared == Some(Compared::New));
     }
-    totals.bytes = totals.words * 8;
     totals
 }
 
 fn cost(given: Given<'_>) -> Cost {
-    let Given { study, layout, plan, .. } = given;
+    let Given { study, plan, .. } = given;
     let mode = study.mode;
-    let years: BTreeSet<i16> = layout.blocks().iter().map(|block| block.year).collect();
+    let years = years_read(study);
     let Some(rho) = study.rho.map(|rho| rho.value()).filter(|_| mode == Mode::Dp) else {
         let years = years.into_iter().map(|school_year| YearCost { school_year, rho: None });
         let (guarantee, years) = (NO_GUARANTEE.to_owned(), years.collect());
@@ -287,7 +299,7 @@ fn cost(given: Given<'_>) -> Cost {
             years,
         };
     };
-    let charges = plan.map(NoisePlan::charges).unwrap_or_default();
+    let charges = plan.map(NoisePlan::charges_of_study).unwrap_or_default();
     let charge = |year: &i16| charges.get(year).copied().unwrap_or(rho);
     let years = years.iter().map(|year| YearCost { school_year: *year, rho: Some(charge(year)) });
     let epsilon = plan.map(|plan| plan.epsilon().value());

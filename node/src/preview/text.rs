@@ -1,6 +1,6 @@
 //! Numbers and foreign text as people read them, in the table and on the page alike.
 
-use super::view::{CellView, Noise, Preview, Size, WordView};
+use super::view::{CellView, GrowthView, Noise, Preview, Size, WordView};
 
 /// What stands over the column of masked words.
 pub(super) const EXAMPLE: &str = "an example: fresh keys each time";
@@ -125,8 +125,25 @@ pub(super) fn facts(preview: &Preview) -> Vec<(&'static str, String)> {
         count(totals.bytes),
     );
     facts.push(("in all", cells));
+    facts.extend(preview.growth.iter().map(|one| ("growth", growth(one))));
     facts.push(("last time", last_time(preview)));
     facts
+}
+
+/// One growth model's words.
+fn growth(one: &GrowthView) -> String {
+    let rho =
+        one.rho.map_or_else(String::new, |rho| format!("; rho {} for both rounds", loss(rho)));
+    let later = one.later_words.map_or_else(
+        || "more in a second, at constants that follow from the first sums".to_owned(),
+        |words| format!("{} in a second", count(words)),
+    );
+    format!(
+        "{}: {} words in a first round, {later}: sums over this district's students of products of {}{rho}",
+        one.model,
+        count(one.words),
+        one.columns.join(", "),
+    )
 }
 
 /// What it would cost.

@@ -35,7 +35,9 @@ pub struct Preview {
     pub refusals: Vec<String>,
     /// Rows that the study leaves out, a sentence each.
     pub left_out: Vec<String>,
-    /// Over all cells, shown or not.
+    /// The growth models, whose words are no cells.
+    pub growth: Vec<GrowthView>,
+    /// Over all cells, shown or not, and the first words of the growth models.
     pub totals: Totals,
     /// Whether only small cells are listed.
     pub only_small: bool,
@@ -143,6 +145,21 @@ pub struct LastTime {
     pub day: String,
     /// Cells that were there and are no more.
     pub gone: usize,
+}
+
+/// One growth model.
+#[derive(Serialize)]
+pub struct GrowthView {
+    /// `math/04`.
+    pub model: String,
+    /// What the words are sums of.
+    pub columns: Vec<String>,
+    /// Words of the first round.
+    pub words: usize,
+    /// Words of the second round; `None` in `exact`, where they depend on the first sums.
+    pub later_words: Option<usize>,
+    /// Its part of ρ, both rounds, which the grades of a section share; `None` in `exact`.
+    pub rho: Option<f64>,
 }
 
 /// Counts over all cells.
