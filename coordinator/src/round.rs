@@ -19,8 +19,8 @@ use flashlight_proto::wire::{Begin, Directive, Ended, one_line, pb};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
+mod later;
 mod phase;
-mod second;
 
 use crate::hub::{Hub, SessionId};
 use crate::journal::Entry;
@@ -67,6 +67,8 @@ pub(crate) struct Finished {
     pub(crate) first: Summed,
     /// Of growth models.
     pub(crate) second: Option<Summed>,
+    /// Of their school effects, where these are counted.
+    pub(crate) third: Option<Summed>,
 }
 
 /// One run on its way through its rounds.
@@ -88,10 +90,11 @@ impl Driver {
     pub(crate) async fn drive(&mut self) -> Result<Finished, RunError> {
         let (first, ready) = self.first().await?;
         if self.run.study.growth.is_empty() {
-            return Ok(Finished { first, second: None });
+            return Ok(Finished { first, second: None, third: None });
         }
-        let second = self.second(&first, ready).await?;
-        Ok(Finished { first, second: Some(second) })
+        let (second, ready) = self.second(&first, ready).await?;
+        let third = self.third(&first, &second, ready).await?;
+        Ok(Finished { first, second: Some(second), third })
     }
 
     /// Runs until the first sum is opened, and tells over which connections.
@@ -397,7 +400,7 @@ impl Driver {
         self.hub.pause(phase.word(), "before").await;
         let patience = match phase {
             // Nodes count again before they advertise.
-            Phase::Keys(_) if self.run.first_round().is_some() => self.run.gather,
+            Phase::Keys(_) if self.run.past_rounds().next().is_some() => self.run.gather,
             _ => self.run.step,
         };
         let deadline = Instant::now() + patience.max(self.run.step);

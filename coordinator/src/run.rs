@@ -204,7 +204,8 @@ pub(crate) struct Run {
     pub(crate) schools: Arc<SchoolTable>,
     /// Of the first round.
     pub(crate) first_layout: Arc<Layout>,
-    second: Option<Second>,
+    /// Later rounds of growth models, in order.
+    later: Vec<Later>,
     pub(crate) roster: ActiveRoster,
     pub(crate) gather: std::time::Duration,
     pub(crate) step: std::time::Duration,
@@ -217,12 +218,12 @@ pub(crate) struct Run {
     schools_csv: Arc<Vec<u8>>,
 }
 
-/// What the second round of growth models is taken at.
-struct Second {
+/// What a later round of growth models is taken at.
+struct Later {
     layout: Arc<Layout>,
     constants: Vec<Broadcast>,
     /// The round that it follows.
-    first: RoundId,
+    before: RoundId,
 }
 
 /// A study and its school table, read and checked.
@@ -300,7 +301,7 @@ impl Run {
             study: Arc::new(study),
             schools: Arc::new(schools),
             first_layout: Arc::new(layout),
-            second: None,
+            later: Vec::new(),
             roster: ActiveRoster::of(hub),
             gather: patience.gather,
             step: patience.step,
@@ -312,18 +313,18 @@ impl Run {
         })
     }
 
-    /// Goes on to the second round: over exactly the survivors of the first.
+    /// Goes on to a later round, after `before`: over exactly the survivors of the first.
     pub(crate) fn go_on(
         &mut self,
         hub: &Hub,
         survivors: Vec<DistrictId>,
         constants: Vec<Broadcast>,
-        first: RoundId,
+        before: RoundId,
     ) -> Result<(), RunError> {
-        let layout = Layout::second(&self.study, &self.schools, &constants)
+        let layout = Layout::later(&self.study, &self.schools, &constants)
             .map_err(|error| RunError::Layout(Box::new(error)))?;
-        self.second = Some(Second { layout: Arc::new(layout), constants, first });
-        // Read again: the first round is an answer by now.
+        self.later.push(Later { layout: Arc::new(layout), constants, before });
+        // Read again: the round before is an answer by now.
         self.past = hub.with_state(|state| Past::of(&state.journal, &self.questions))?;
         self.fixed = Some(survivors);
         Ok(())
@@ -331,17 +332,22 @@ impl Run {
 
     /// The layout of the round that the run is at.
     pub(crate) fn layout(&self) -> &Arc<Layout> {
-        self.second.as_ref().map_or(&self.first_layout, |second| &second.layout)
+        self.later.last().map_or(&self.first_layout, |later| &later.layout)
     }
 
-    /// The first round, once the run is past it.
-    pub(crate) fn first_round(&self) -> Option<RoundId> {
-        self.second.as_ref().map(|second| second.first)
+    /// The layouts of the later rounds, in order.
+    pub(crate) fn later_layouts(&self) -> impl Iterator<Item = &Arc<Layout>> {
+        self.later.iter().map(|later| &later.layout)
+    }
+
+    /// The rounds that the run is past, in order.
+    pub(crate) fn past_rounds(&self) -> impl Iterator<Item = RoundId> {
+        self.later.iter().map(|later| later.before)
     }
 
     /// What the round that the run is at is taken at; none in the first.
     pub(crate) fn constants(&self) -> &[Broadcast] {
-        self.second.as_ref().map_or(&[], |second| &second.constants)
+        self.later.last().map_or(&[], |later| &later.constants)
     }
 
     /// Takes the newest roster; whether it is another than before. Nodes that looked at the old one
@@ -360,8 +366,8 @@ impl Run {
 
     /// A line for the operator.
     pub(crate) fn why_fixed(&self) -> Option<String> {
-        // A second round goes on with those who have just answered: that is told already.
-        let fixed = self.fixed.as_ref().filter(|_| self.second.is_none())?;
+        // A later round goes on with those who have just answered: that is told already.
+        let fixed = self.fixed.as_ref().filter(|_| self.later.is_empty())?;
         let why = if self.past.answers.contains(fixed) {
             "answered by these districts before"
         } else {

@@ -13,6 +13,7 @@ use std::{
 
 use flashlight_proto::{
     category::Indicator,
+    growth::Model,
     identity::DistrictId,
     layout::{Block, Encoding, GrowthBlock, Layout},
     schools::SchoolTable,
@@ -21,7 +22,7 @@ use flashlight_proto::{
 use zeroize::Zeroizing;
 
 use crate::{
-    growth::{self, SchoolSums, growth_rows, growth_words, noisy_words},
+    growth::{self, SchoolSums, effect_words, growth_rows, growth_words, noisy_words},
     indicators::{self, Amount, Ask, Counted as One, Notes, Schools, Student, Term},
     records::{Effect, Finding, Records, RecordsError, Report, Rule, Source},
 };
@@ -153,6 +154,7 @@ pub(crate) fn count<'a>(
     for block in layout.growth() {
         years.entry(block.model.year).or_default();
     }
+    let table = schools;
     let schools = Schools::public(records, schools, whose.district);
     for (year, tables) in years {
         let term = Term::new(year, study.as_of.into(), &schools);
@@ -167,7 +169,9 @@ pub(crate) fn count<'a>(
         count_year(records, &term, asked.collect(), &mut counted);
     }
     for block in layout.growth() {
-        count_growth(records, study, &schools, block, &mut counted);
+        let Model { year, grade, .. } = block.model;
+        let offering = table.offering(year, grade, whose.district).count();
+        count_growth(records, study, (&schools, offering), block, &mut counted);
     }
     counted
 }
@@ -176,16 +180,17 @@ pub(crate) fn count<'a>(
 fn count_growth(
     records: &Records,
     study: &Study,
-    schools: &Schools,
+    (schools, offering): (&Schools, usize),
     block: &GrowthBlock,
     counted: &mut Counted,
 ) {
     let (rows, findings) = growth_rows(records, study, schools, &block.model);
     counted.findings.extend(findings);
-    let words = if block.model.noisy.is_some() {
-        noisy_words(block, &rows)
-    } else {
-        SchoolSums::of(&rows, &block.model).and_then(|sums| growth_words(block, &sums))
+    let effects = block.broadcast.as_ref().and_then(|at| Some((at.effects.as_ref()?, at)));
+    let words = match effects {
+        Some((grid, at)) => effect_words(&block.model, grid, at, &rows, offering),
+        None if block.model.noisy.is_some() => noisy_words(block, &rows),
+        None => SchoolSums::of(&rows, &block.model).and_then(|sums| growth_words(block, &sums)),
     };
     let words = words.map(Zeroizing::new);
     match words {

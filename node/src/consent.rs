@@ -77,7 +77,7 @@ pub struct Permit {
     pub(crate) floors: Floors,
     pub(crate) second_set: bool,
     pub(crate) document: Option<Override>,
-    /// The first round, hex, whose second round this is.
+    /// The round, hex, that this one of growth models continues.
     pub(crate) continues: Option<String>,
 }
 
@@ -89,10 +89,10 @@ impl Permit {
         self
     }
 
-    /// The same, for the second round of growth models: the first, hex, is not over and has not failed.
+    /// The same, for a later round of growth models: the one before, hex, is not over and has not failed.
     #[must_use]
-    pub fn continuing(mut self, first: String) -> Self {
-        self.continues = Some(first);
+    pub fn continuing(mut self, before: String) -> Self {
+        self.continues = Some(before);
         self
     }
 

@@ -44,8 +44,8 @@ pub(crate) struct Asking<'a> {
     pub(crate) study: &'a Study,
     pub(crate) roster: &'a Roster,
     pub(crate) vouches: &'a [Vouch],
-    /// Whether it is the second round of growth models.
-    pub(crate) second: bool,
+    /// Rounds of growth models before it: 0 in the first.
+    pub(crate) stage: usize,
 }
 
 impl Node {
@@ -108,7 +108,7 @@ impl Node {
         let policy = self.policy()?;
         let mut decisions = self.decisions()?;
         // Who comes back between the two rounds of growth models is not asked twice.
-        let again = !study.growth.is_empty() && self.ledger()?.has_open_first(study.hash());
+        let again = !study.growth.is_empty() && self.ledger()?.has_open_round(study.hash());
         let judged = policy.judge_study(study, said(&decisions, study, again));
         if let Err(consent::Refusal::Waiting { .. }) = &judged {
             self.keep(study, signed)?;
@@ -148,19 +148,19 @@ impl Node {
 
     /// Judges a round by policy and books, before keys are advertised for it. Nothing is charged.
     pub(crate) fn permit(&self, asking: &Asking<'_>, terms: &Terms) -> Result<Permit, Refusal> {
-        let Asking { study, roster, vouches, second } = *asking;
+        let Asking { study, roster, vouches, stage } = *asking;
         let policy = self.policy()?;
         let decisions = self.decisions()?;
         let ledger = self.ledger()?;
-        let first = if second {
+        let before = if stage > 0 {
             let cohort: Vec<_> = terms.parties.iter().map(|party| party.district.clone()).collect();
-            Some(ledger.first_round(study.hash(), &cohort)?)
+            Some(ledger.round_before(study.hash(), &cohort, stage)?)
         } else {
             None
         };
         let noise = terms.noise.as_ref();
         let charges = noise.map_or_else(BTreeMap::new, |plan| plan.charges());
-        // What a second round will cost is judged with the first, whose loss would be for nothing.
+        // What later rounds will cost is judged with this one, whose loss would be for nothing.
         let whole = noise.map_or_else(BTreeMap::new, |plan| plan.charges_of_study());
         let log_origin = log_origin(&self.hub_key);
         let judge = |charges: &BTreeMap<i16, f64>| {
@@ -173,7 +173,7 @@ impl Node {
                 vouches,
                 log_origin: &log_origin,
                 district: &self.district,
-                decision: said(&decisions, study, first.is_some()),
+                decision: said(&decisions, study, before.is_some()),
             })
         };
         if whole != charges {
@@ -185,8 +185,8 @@ impl Node {
             }
         }
         let mut permit = judge(&charges)?;
-        if let Some(first) = first {
-            permit = permit.continuing(first);
+        if let Some(before) = before {
+            permit = permit.continuing(before);
         }
         if let Err(refusal) = ledger.admit(&permit) {
             // The officers' override is looked at only where the books alone say no.
@@ -197,13 +197,14 @@ impl Node {
         Ok(permit)
     }
 
-    /// Whether there is a first round that a second one with these districts continues.
-    pub(crate) fn has_first_round(
+    /// Whether there is a round that a later one with these districts continues.
+    pub(crate) fn has_round_before(
         &self,
         study: &Study,
         cohort: &[DistrictId],
+        stage: usize,
     ) -> Result<(), Refusal> {
-        self.ledger()?.first_round(study.hash(), cohort)?;
+        self.ledger()?.round_before(study.hash(), cohort, stage)?;
         Ok(())
     }
 

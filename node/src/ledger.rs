@@ -11,10 +11,10 @@
 
 mod budget;
 mod head;
+mod later;
 mod loss;
 mod officers;
 mod refusal;
-mod second;
 mod sets;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -280,10 +280,11 @@ impl Ledger {
     }
 
     /// Charged rounds of a school year that published nothing, those still open included, but for the
-    /// one that goes on.
+    /// one that goes on and those before it.
     fn failed(&self, year: i16, but: Option<&str>) -> usize {
+        let goes_on: Vec<&str> = self.chain(but).map(|charge| charge.round.as_str()).collect();
         let charges = self.charges.iter().filter(|charge| charge.years.contains_key(&year));
-        let others = charges.filter(|charge| but != Some(charge.round.as_str()));
+        let others = charges.filter(|charge| !goes_on.contains(&charge.round.as_str()));
         others.filter(|charge| charge.is_failed()).count()
     }
 

@@ -237,7 +237,7 @@ impl Session {
             node.consider(&study, &signed)?;
             let words = Some(prepared::count(&node, &study, &schools, &layout)?);
             let (study, schools) = (Arc::new(study), Arc::new(schools));
-            let second = None;
+            let later = None;
             Ok::<_, Refusal>(Prepared {
                 run,
                 study,
@@ -246,7 +246,7 @@ impl Session {
                 roster,
                 vouches,
                 words,
-                second,
+                later,
             })
         });
         Ok(prepared.await??)

@@ -23,10 +23,12 @@
 //! Rounding: every fixed-point quantity is floored once per school, with as many fraction bits as its
 //! bound leaves ([`FRACTION_BITS_MAX`] at most), an absolute error below 2^−bits per school.
 
+mod distribution;
 mod noisy;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::distribution::{CROSSED, EFFECT_BITS, EffectGrid};
 pub use self::noisy::{NoisyModel, NoisyQuantity, Term};
 use crate::{
     canonical::{Digest, Transcript},
@@ -114,6 +116,8 @@ pub struct Model {
     pub measured: usize,
     /// What `dp` needs; `None` in `exact`.
     pub noisy: Option<NoisyModel>,
+    /// Whether a third round counts the network's distribution of school effects.
+    pub percentiles: bool,
 }
 
 impl Model {
@@ -170,6 +174,7 @@ impl Model {
             contexts: spec.concentrations.iter().map(context).collect(),
             measured: if spec.measurement.is_known() { spec.priors.len() } else { 0 },
             noisy,
+            percentiles: spec.percentiles,
         })
     }
 
@@ -281,9 +286,17 @@ impl Model {
         all
     }
 
-    /// What the second round sums, in order.
+    /// What a later round sums, in order: the second, or the third where the constants have a grid of
+    /// effects.
     #[must_use]
-    pub fn second(&self, broadcast: &Broadcast) -> Vec<Quantity> {
+    pub fn later(&self, broadcast: &Broadcast) -> Vec<Quantity> {
+        if broadcast.effects.is_some() {
+            return self.thresholds().map(|k| self.whole(format_args!("effects/{k}"))).collect();
+        }
+        self.second(broadcast)
+    }
+
+    fn second(&self, broadcast: &Broadcast) -> Vec<Quantity> {
         if let Some(noisy) = &self.noisy {
             return noisy.words(self, &noisy.second());
         }
@@ -447,6 +460,10 @@ pub struct Broadcast {
     pub ols: Vec<i64>,
     /// Errors-in-variables coefficients, alike.
     pub eiv: Option<Vec<i64>>,
+    /// Of the third round: where school effects are counted. `ols` are then the coefficients that the
+    /// effects are taken at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub effects: Option<EffectGrid>,
 }
 
 /// A broadcast that cannot be.
@@ -489,7 +506,17 @@ impl Broadcast {
         if model.noisy.is_some() && !self.lambdas.is_empty() {
             return bad("there are lambdas, which dp does not sum over");
         }
-        if self.eiv.is_some() != (model.measured > 0) {
+        if let Some(effects) = &self.effects {
+            if !model.percentiles {
+                return bad("effects are counted, which the study does not ask for");
+            }
+            if !self.lambdas.is_empty() || self.eiv.is_some() {
+                return bad("the third round has what the second is taken at");
+            }
+            if let Some(fault) = effects.fault(model) {
+                return bad(fault);
+            }
+        } else if self.eiv.is_some() != (model.measured > 0) {
             return bad("errors-in-variables coefficients are there without errors, or missing");
         }
         let most = COEFFICIENT_MOST << COEFFICIENT_BITS;
@@ -510,14 +537,20 @@ impl Broadcast {
         let lambdas = self.lambdas.iter().fold(start, |transcript, one| {
             transcript.u64(u64::from(one.mantissa)).u64(u64::from(one.exponent))
         });
-        std::iter::once(&self.ols)
-            .chain(&self.eiv)
-            .fold(lambdas, |transcript, beta| {
+        let betas =
+            std::iter::once(&self.ols).chain(&self.eiv).fold(lambdas, |transcript, beta| {
                 beta.iter().fold(transcript.u64(beta.len() as u64), |transcript, one| {
                     transcript.u64(one.cast_unsigned())
                 })
-            })
-            .finish()
+            });
+        let effects = self.effects.iter().fold(betas, |transcript, grid| {
+            transcript
+                .bytes(b"effects")
+                .u64(u64::from(grid.lambda.mantissa))
+                .u64(u64::from(grid.lambda.exponent))
+                .u64(grid.step)
+        });
+        effects.finish()
     }
 }
 

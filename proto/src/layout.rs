@@ -96,6 +96,12 @@ pub enum LayoutError {
     /// The constants of a second round do not fit the study.
     #[error("the second round of the growth models cannot be")]
     Broadcast(#[from] BroadcastError),
+    /// Constants of the second round and of the third.
+    #[error("growth model {model}: its constants are of another round than the others'")]
+    Mixed {
+        /// The model.
+        model: String,
+    },
     /// There are not as many constants as models.
     #[error("there are constants for {got} growth models, the study has {want}")]
     Broadcasts {
@@ -117,7 +123,7 @@ impl LayoutError {
             Self::TooLarge { .. } | Self::GrowthTooLarge => "layout_too_large",
             Self::Public { .. } => "layout_public",
             Self::Broadcast(error) => error.code(),
-            Self::Broadcasts { .. } => "growth_broadcasts",
+            Self::Broadcasts { .. } | Self::Mixed { .. } => "growth_broadcasts",
         }
     }
 }
@@ -175,13 +181,14 @@ impl Layout {
         Ok(Self { blocks, growth, words, hash })
     }
 
-    /// The layout of the second round of a study's growth models, at the constants that the first
-    /// gave. It has no blocks.
+    /// The layout of a later round of a study's growth models, at the constants that the round before
+    /// gave: of the second, or of the third where they say where school effects are counted. It has no
+    /// blocks.
     ///
     /// # Errors
     /// [`LayoutError`] when the school table is not the study's, or the constants are not one for
-    /// each model, in order and fitting.
-    pub fn second(
+    /// each model (in the third: of those that have effects), in order and fitting.
+    pub fn later(
         study: &Study,
         schools: &SchoolTable,
         broadcasts: &[Broadcast],
@@ -191,7 +198,7 @@ impl Layout {
             return Err(LayoutError::Schools { found: schools.hash(), named });
         }
         let mut words = 0;
-        let growth = growth::second(study, broadcasts, &mut words)?;
+        let growth = growth::later(study, broadcasts, &mut words)?;
         let hash = hash(study, &[], &growth, words);
         Ok(Self { blocks: Vec::new(), growth, words, hash })
     }

@@ -19,6 +19,7 @@
 
 mod cell;
 mod certificate;
+mod effects;
 mod estimate;
 mod folder;
 mod growth;
@@ -43,6 +44,7 @@ use crate::{
 
 use self::{noisy::Noise, parameters::Parameters};
 
+pub use self::effects::{EffectDistribution, Standing, isotonic, level};
 pub use self::growth::{
     EivEstimates, GrowthEstimates, HendersonEstimates, MixedEivEstimates, MixedEstimates,
     OlsEstimates,
@@ -154,7 +156,9 @@ pub struct RoundFacts {
     /// The others, in order of id.
     pub lost: Vec<DistrictId>,
     /// The second round of the study's growth models, over the same survivors.
-    pub second: Option<SecondRound>,
+    pub second: Option<LaterRound>,
+    /// The third, which counts school effects, where one was asked for and there were any.
+    pub third: Option<LaterRound>,
     /// Head of the coordinator's journal when the sums were known.
     pub log_checkpoint: Digest,
     /// When it was released, milliseconds since 1970 UTC.
@@ -165,13 +169,13 @@ pub struct RoundFacts {
     pub software: String,
 }
 
-/// What the second round of growth models was.
+/// What a later round of growth models was.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct SecondRound {
+pub struct LaterRound {
     /// Id of the round, lower-case hex.
     pub id: String,
-    /// Number of the round, above the first's.
+    /// Number of the round, above that of the one before.
     pub number: u64,
     /// The context its keys and masks were bound to; it fixes the constants it was taken at.
     pub ctx: Digest,
@@ -185,9 +189,18 @@ impl RoundFacts {
         if self.second.is_some() == study.growth.is_empty() {
             return wrong("there is a second round without growth models, or the other way around");
         }
-        let follows = |second: &SecondRound| second.number > self.round_number && hex(&second.id);
-        if !self.second.as_ref().is_none_or(follows) {
-            return wrong("the second round's number or id cannot be");
+        if self.third.is_some() && !study.growth.iter().any(|spec| spec.percentiles) {
+            return wrong("there is a third round that the study does not ask for");
+        }
+        let mut last = Some(self.round_number);
+        for later in [&self.second, &self.third] {
+            last = match (later, last) {
+                (None, _) => None,
+                (Some(later), Some(before)) if later.number > before && hex(&later.id) => {
+                    Some(later.number)
+                }
+                _ => return wrong("the second round's number or id cannot be, or the third's"),
+            };
         }
         if !hex(&self.round_id) {
             return wrong("the round id is not lower-case hex");

@@ -262,6 +262,20 @@ impl SchoolTable {
     pub fn iter(&self) -> impl Iterator<Item = &School> {
         self.schools.iter()
     }
+
+    /// The schools that offer a grade in a year: a district's, or all.
+    pub fn offering<'a>(
+        &'a self,
+        year: i16,
+        grade: Grade,
+        district: Option<&'a DistrictId>,
+    ) -> impl Iterator<Item = &'a School> {
+        self.iter().filter(move |school| {
+            school.school_year == year
+                && district.is_none_or(|one| school.district == *one)
+                && school.grades().any(|its| its == grade)
+        })
+    }
 }
 
 /// Where each column stands in the file.

@@ -132,9 +132,10 @@ fn grades_of_a_section_share_its_rho_and_both_rounds_together_cost_it() {
             lambdas: Vec::new(),
             ols: vec![0; block.model.p()],
             eiv: None,
+            effects: None,
         })
         .collect();
-    let second = Layout::second(&study, &schools, &constants).unwrap();
+    let second = Layout::later(&study, &schools, &constants).unwrap();
     let second = NoisePlan::new(&study, &second, &schools, 5).unwrap();
     assert!(second.later().is_empty() && second.blocks().is_empty());
     for (year, charge) in second.charges() {

@@ -17,8 +17,8 @@ use flashlight_proto::{
     canonical::Digest,
     growth::Model,
     release::{
-        FOLDER_FILES, GROWTH_FILE, GrowthEstimates, HendersonEstimates, OlsEstimates, Release,
-        ReleaseError, SecondRound, verify_folder,
+        FOLDER_FILES, GROWTH_FILE, GrowthEstimates, HendersonEstimates, LaterRound, OlsEstimates,
+        Release, ReleaseError, verify_folder,
     },
 };
 use round::{facts, hub};
@@ -74,6 +74,7 @@ fn estimates(draft: &Draft) -> Vec<GrowthEstimates> {
             reml: None,
             ml: None,
             eiv: None,
+            effects: None,
             notes: vec!["Four schools are few.".into()],
         }
     };
@@ -83,7 +84,7 @@ fn estimates(draft: &Draft) -> Vec<GrowthEstimates> {
 fn build(draft: &Draft, second: bool, all: Vec<GrowthEstimates>) -> Result<Release, ReleaseError> {
     let (study, layout) = (draft.study().unwrap(), draft.layout());
     let mut facts = facts(&study);
-    let round = SecondRound { id: "00ff13".into(), number: 4, ctx: Digest::of(b"second") };
+    let round = LaterRound { id: "00ff13".into(), number: 4, ctx: Digest::of(b"second") };
     facts.second = second.then_some(round);
     Release::build(&study, &draft.table(), &layout, &vec![0; layout.words()], facts, all)
 }

@@ -32,7 +32,7 @@ const GENERATED: [&str; 15] = [
 ];
 
 /// Where something may be written out by serde.
-const SERIALIZE: [&str; 30] = [
+const SERIALIZE: [&str; 32] = [
     "node/src/records/store/manifest.rs", // what was loaded: files, sizes, hashes, counts
     "node/src/results/journal.rs",        // extracts: questions, counts, hashes
     "node/src/check/compute.rs",          // `check --json`: indicators and exports
@@ -53,7 +53,9 @@ const SERIALIZE: [&str; 30] = [
     "proto/src/canonical.rs",   // a digest
     "proto/src/category.rs",    // the spelling of a category
     "proto/src/identity.rs",    // district ids and public keys
-    "proto/src/growth.rs",      // public constants of a second round
+    "proto/src/growth.rs",      // public constants of a later round
+    "proto/src/growth/distribution.rs", // where school effects are counted: public constants
+    "proto/src/release/effects.rs", // the released distribution of school effects
     "proto/src/release.rs",     // the release
     "proto/src/release/growth.rs", // released estimates of growth models
     "proto/src/release/noisy_growth.rs", // the same under noise

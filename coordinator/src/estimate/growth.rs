@@ -202,6 +202,7 @@ impl<'a> First<'a> {
             lambdas,
             ols: fixed(&self.ols)?,
             eiv: eiv.map(|eiv| fixed(&eiv.beta)).transpose()?,
+            effects: None,
         })
     }
 
@@ -269,6 +270,7 @@ impl<'a> First<'a> {
             reml,
             ml,
             eiv,
+            effects: None,
             notes,
         })
     }

@@ -64,8 +64,13 @@ pub fn constants(first: Round<'_>, public: Public<'_>) -> Result<Vec<Broadcast>,
             let too_large =
                 || GrowthError::new(model, "its coefficients are too large to be sent; raise rho");
             let ols = fit.fixed(model).ok_or_else(too_large)?;
-            let found =
-                Broadcast { model: model.name.clone(), lambdas: Vec::new(), ols, eiv: None };
+            let found = Broadcast {
+                model: model.name.clone(),
+                lambdas: Vec::new(),
+                ols,
+                eiv: None,
+                effects: None,
+            };
             found.check(model).map_err(|_| too_large())?;
             Ok(found)
         })
@@ -108,7 +113,7 @@ fn term_units(model: &Model, term: Term) -> f64 {
         Term::Moment(j, k) => units(j) * units(k),
         Term::Gradient(at) => units(at) * outcome,
         Term::Squares | Term::Between => outcome * outcome,
-        Term::Schools => 1.0,
+        Term::Schools | Term::AtMost(_) => 1.0,
     }
 }
 
@@ -159,7 +164,7 @@ impl Coefficients {
                 Term::Moment(j, _) | Term::Gradient(j) => {
                     (right[j], right_variance[j]) = (sum.value, sum.variance);
                 }
-                Term::Squares | Term::Between | Term::Schools => {}
+                Term::Squares | Term::Between | Term::Schools | Term::AtMost(_) => {}
             }
         }
         let moments = Matrix::of(p, |j, k| moments[j * p + k]);
@@ -296,6 +301,7 @@ impl Coefficients {
             sigma2,
             tau2,
             scales: self.scales(model, &projected),
+            effects: None,
             notes,
         })
     }

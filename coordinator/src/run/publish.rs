@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use flashlight_proto::canonical::Digest;
 use flashlight_proto::layout::Layout;
-use flashlight_proto::release::{GrowthEstimates, NoisyGrowth, Release, RoundFacts, SecondRound};
+use flashlight_proto::release::{GrowthEstimates, LaterRound, NoisyGrowth, Release, RoundFacts};
 use flashlight_proto::schools::SchoolTable;
 use flashlight_proto::secagg::{NoisySum, RoundId, Terms};
 use flashlight_proto::study::Study;
@@ -16,6 +16,7 @@ use flashlight_proto::wire::{Directive, Ended};
 use flashlight_store::files::Draft;
 
 use super::RunError;
+use crate::estimate::effects::Counts;
 use crate::estimate::growth;
 use crate::estimate::noisy::{self, Public, Round};
 use crate::hub::now_ms;
@@ -25,9 +26,10 @@ use crate::round::{Driver, Finished, Summed};
 /// Makes the release durable: files under a temporary name, then the journal, then the rename.
 pub(super) async fn publish(driver: &Driver, finished: Finished) -> Result<String, RunError> {
     let Driver { hub, run, .. } = driver;
-    let Finished { first: Summed { terms, sum }, second } = finished;
+    let Finished { first: Summed { terms, sum }, second, third } = finished;
     driver.say("publish", 0, 0, "writing the release");
-    let sums = std::iter::once(&sum).chain(second.as_ref().map(|second| &second.sum));
+    let later = || second.iter().chain(&third);
+    let sums = std::iter::once(&sum).chain(later().map(|later| &later.sum));
     sums.for_each(|sum| tell_liars(driver, sum));
     let authority = hub.authority();
     let facts = RoundFacts {
@@ -39,11 +41,8 @@ pub(super) async fn publish(driver: &Driver, finished: Finished) -> Result<Strin
         cohort: terms.parties.iter().map(|party| party.district.clone()).collect(),
         survivors: sum.survivors().to_vec(),
         lost: sum.lost().to_vec(),
-        second: second.as_ref().map(|Summed { terms, .. }| SecondRound {
-            id: terms.round_id.to_string(),
-            number: terms.round_number,
-            ctx: terms.ctx(),
-        }),
+        second: second.as_ref().map(fact),
+        third: third.as_ref().map(fact),
         log_checkpoint: Digest::from(hub.head().hash),
         released_at_ms: now_ms(),
         hub: authority.hub_key(),
@@ -52,19 +51,20 @@ pub(super) async fn publish(driver: &Driver, finished: Finished) -> Result<Strin
     let [study_toml, schools_csv] = [&run.study_toml, &run.schools_csv].map(Arc::clone);
     let (study, schools, layout) =
         (Arc::clone(&run.study), Arc::clone(&run.schools), Arc::clone(&run.first_layout));
-    let second_layout = Arc::clone(run.layout());
+    let layouts: Vec<Arc<Layout>> = run.later_layouts().map(Arc::clone).collect();
     let round = terms.round_id.to_string();
-    let rounds: Vec<RoundId> = std::iter::once(terms.round_id)
-        .chain(second.as_ref().map(|second| second.terms.round_id))
-        .collect();
+    let rounds: Vec<RoundId> =
+        std::iter::once(terms.round_id).chain(later().map(|later| later.terms.round_id)).collect();
     // Two studies may share an id; no two rounds share theirs.
     let folder = format!("{}-{:04}-{}", run.study.id, terms.round_number, &round[..8]);
     let path = hub.releases().join(&folder);
     let mut draft = Draft::begin(&path)?;
     let written = blocking(move || {
         let first = (&*layout, &*terms, &sum);
-        let second = second.as_ref().map(|one| (&*second_layout, &*one.terms, &one.sum));
-        let (estimates, under_noise) = growth_models(&study, &schools, first, second)?;
+        let later = second.iter().chain(&third).zip(&layouts);
+        let later: Vec<Summation<'_>> =
+            later.map(|(one, layout)| (&**layout, &*one.terms, &one.sum)).collect();
+        let (estimates, under_noise) = growth_models(&study, &schools, first, &later)?;
         let release = Release::build(&study, &schools, &layout, sum.words(), facts, estimates)?;
         let release = release.with_noisy_growth(&study, under_noise)?;
         let put = |name: &str, piece: &[u8]| draft.put(name, piece).map_err(RunError::from);
@@ -97,21 +97,39 @@ fn growth_models(
     study: &Study,
     schools: &SchoolTable,
     first: Summation<'_>,
-    second: Option<Summation<'_>>,
+    later: &[Summation<'_>],
 ) -> Result<(Vec<GrowthEstimates>, Vec<NoisyGrowth>), RunError> {
-    let Some(second) = second else { return Ok((Vec::new(), Vec::new())) };
+    let Some(second) = later.first() else { return Ok((Vec::new(), Vec::new())) };
+    let counts = later.get(1).map(|(layout, terms, sum)| Counts {
+        layout,
+        sums: sum.words(),
+        plan: terms.noise.as_deref(),
+    });
     match (&first.1.noise, &second.1.noise) {
         (Some(one), Some(two)) => {
             let public = Public { study, schools, survivors: first.2.survivors() };
             let one = Round { layout: first.0, sums: first.2.words(), plan: one };
             let two = Round { layout: second.0, sums: second.2.words(), plan: two };
-            Ok((Vec::new(), noisy::estimates(one, two, public)?))
+            let mut found = noisy::estimates(one, two, public)?;
+            if let Some(counts) = counts {
+                counts.add_noisy(&mut found, schools, public.survivors);
+            }
+            Ok((Vec::new(), found))
         }
         _ => {
             let (one, two) = ((first.0, first.2.words()), (second.0, second.2.words()));
-            Ok((growth::estimates(study, one, two)?, Vec::new()))
+            let mut found = growth::estimates(study, one, two)?;
+            if let Some(counts) = counts {
+                counts.add(&mut found);
+            }
+            Ok((found, Vec::new()))
         }
     }
+}
+
+fn fact(round: &Summed) -> LaterRound {
+    let terms = &round.terms;
+    LaterRound { id: terms.round_id.to_string(), number: terms.round_number, ctx: terms.ctx() }
 }
 
 fn tell_liars(driver: &Driver, sum: &NoisySum) {
@@ -142,9 +160,9 @@ pub(super) fn abandon(driver: &Driver, error: &RunError) {
         }
         _ => None,
     };
-    // The first round of growth models is open as long as its second is.
-    let first = driver.run.first_round().filter(|first| newest != Some(*first));
-    let rounds: Vec<RoundId> = first.into_iter().chain(newest).collect();
+    // Earlier rounds of growth models are open as long as the newest is.
+    let earlier = driver.run.past_rounds().filter(|round| newest != Some(*round));
+    let rounds: Vec<RoundId> = earlier.chain(newest).collect();
     for round in &rounds {
         let round = round.to_string();
         if matches!(latest(format!("round/{round}")), Some(Entry::RoundEnded { .. })) {

@@ -39,6 +39,7 @@ pub(super) fn growth_json(one: &GrowthForecast) -> Value {
         },
         "effects": rounded(one.effects),
         "deciles": rounded(one.deciles),
+        "percentiles": one.percentiles.map(rounded),
         "may_drown": one.drowned,
     })
 }
@@ -53,7 +54,7 @@ pub(super) fn model_json(model: &Model) -> Value {
         "rho": model.noisy.as_ref().map(|noisy| noisy.rho),
         "starts_from_earlier_coefficients":
             model.noisy.as_ref().is_some_and(|noisy| noisy.start.is_some()),
-        "rounds": 2,
+        "rounds": if model.percentiles { 3 } else { 2 },
     })
 }
 
@@ -100,6 +101,12 @@ impl Check {
                 one.worst.0,
                 one.worst.1,
             ));
+            if let Some(percentiles) = one.percentiles {
+                lines.push(format!(
+                    "    - percentile ranks of schools: noise of {percentiles:.1} percent of the schools \
+                     (1 sd)"
+                ));
+            }
             if one.drowned {
                 lines.push(
                     "    - the moments may drown: coefficients would be pulled to where they start from".into(),

@@ -12,8 +12,11 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::Context as _;
+use flashlight_coordinator::estimate::effects::{self, Counts};
 use flashlight_coordinator::estimate::noisy::{Public, Round, constants, estimates};
-use flashlight_node::growth::{GrowthRow, SchoolSums, noisy_words, school_effect, shrinkage};
+use flashlight_node::growth::{
+    GrowthRow, SchoolSums, effect_words, noisy_words, school_effect, shrinkage,
+};
 use flashlight_proto::canonical::Digest;
 use flashlight_proto::dp::{GrowthNoise, NoisePlan};
 use flashlight_proto::identity::DistrictId;
@@ -271,7 +274,11 @@ impl Network {
         let plan = |layout: &Layout| NoisePlan::new(&self.study, layout, &self.schools, DISTRICTS);
         let mut sums = |layout: &Layout, plan: &NoisePlan| -> anyhow::Result<Vec<i64>> {
             let block = layout.growth().first().context("the study has no model")?;
-            let mut words = noisy_words(block, rows)?;
+            let grid = block.broadcast.as_ref().and_then(|at| Some((at.effects.as_ref()?, at)));
+            let mut words = match grid {
+                Some((grid, at)) => effect_words(&block.model, grid, at, rows, self.sizes.len())?,
+                None => noisy_words(block, rows)?,
+            };
             for one in plan.growth() {
                 let drawn = noise.as_deref_mut().map_or(0.0, Draw::normal);
                 let word = words.get_mut(one.word).context("a word is not there")?;
@@ -283,11 +290,20 @@ impl Network {
         let words = sums(&self.first, &one)?;
         let first = Round { layout: &self.first, sums: &words, plan: &one };
         let broadcast = constants(first, public)?;
-        let layout = Layout::second(&self.study, &self.schools, &broadcast)?;
+        let layout = Layout::later(&self.study, &self.schools, &broadcast)?;
         let two = plan(&layout)?;
         let words = sums(&layout, &two)?;
         let second = Round { layout: &layout, sums: &words, plan: &two };
-        estimates(first, second, public)?.pop().context("there is no estimate")
+        let mut found = estimates(first, second, public)?;
+        let broadcast = effects::noisy_constants(&self.first, &found);
+        if !broadcast.is_empty() {
+            let layout = Layout::later(&self.study, &self.schools, &broadcast)?;
+            let three = plan(&layout)?;
+            let words = sums(&layout, &three)?;
+            let counts = Counts { layout: &layout, sums: &words, plan: Some(&three) };
+            counts.add_noisy(&mut found, &self.schools, &self.survivors);
+        }
+        found.pop().context("there is no estimate")
     }
 
     /// Rows, and the true effect of each school.
@@ -376,7 +392,7 @@ fn study(csv: &str, rho: f64, start: Option<(&[f64], &[f64])>) -> String {
          max_dropped = 1\nmax_colluding = 1\n[[test]]\nid = \"T\"\n\
          scores = {{ MATH = {{ {grades} }}, ELA = {{ {grades} }} }}\n[[growth]]\nid = \"math\"\n\
          test = \"T\"\nsubject = \"MATH\"\ngrades = [\"04\"]\npriors = [{}]\ncovariates = [{}]\n\
-         public = [{}]\nrho = {rho:?}\nclip = {{ student = 135, school = 60 }}\n",
+         public = [{}]\nrho = {rho:?}\nclip = {{ student = 135, school = 60 }}\npercentiles = true\n",
         priors.join(", "),
         flags.join(", "),
         public.join(", "),

@@ -42,6 +42,7 @@ covariates     = [\"sed\", \"race_ethnicity=Black\", \"sex=F\"]
 concentrations = [\"priors\", \"sed\", \"race_ethnicity=Black\"]
 measurement    = { MATH = 14.0, ELA = 15.0 }
 sample         = \"all\"
+percentiles    = true
 ";
 
 /// A STAR network on disk.

@@ -4,7 +4,9 @@ use std::fmt;
 
 use flashlight_proto::growth::Model;
 use flashlight_proto::identity::DistrictId;
-use flashlight_proto::release::{MixedEstimates, NoisyGrowth, Release};
+use flashlight_proto::release::{
+    EffectDistribution, MixedEstimates, NoisyGrowth, Release, Standing,
+};
 use flashlight_proto::schools::SchoolTable;
 use flashlight_proto::study::Study;
 
@@ -21,8 +23,18 @@ pub struct LocalGrowth {
     pub model: String,
     /// School id and effect, by id; empty where no student of the district is in the model.
     pub schools: Vec<(String, SchoolEffect)>,
+    /// The network's distribution of effects, where the release has it.
+    pub network: Option<EffectDistribution>,
     /// Why there are no effects, where the release has no random intercepts to shrink with.
     pub without: Option<&'static str>,
+}
+
+impl LocalGrowth {
+    /// Where one of its schools stands in the network.
+    #[must_use]
+    pub fn standing(&self, one: &SchoolEffect) -> Option<Standing> {
+        self.network.as_ref().map(|network| network.standing(one.effect, one.error))
+    }
 }
 
 /// The effects of a district's schools in every model of a release.
@@ -38,10 +50,14 @@ pub fn local_growth(
 ) -> Result<Vec<LocalGrowth>, GrowthError> {
     let schools = Schools::public(records, schools, district);
     let models = Model::of_study(study);
-    let exact = release.growth().iter().map(|one| one.reml.clone());
-    let fits = exact.chain(release.noisy_growth().iter().map(|one| Some(shrinkage(one))));
-    let both = models.into_iter().zip(fits);
-    both.map(|(model, fit)| of_model(records, study, &schools, &model, fit.as_ref())).collect()
+    let exact = release.growth().iter().map(|one| (one.reml.clone(), &one.effects));
+    let noisy = release.noisy_growth().iter().map(|one| (Some(shrinkage(one)), &one.effects));
+    let both = models.into_iter().zip(exact.chain(noisy));
+    both.map(|(model, (fit, network))| {
+        let found = of_model(records, study, &schools, &model, fit.as_ref())?;
+        Ok(LocalGrowth { network: network.clone(), ..found })
+    })
+    .collect()
 }
 
 /// What school effects are computed from: a release under noise has the same, less a likelihood.
@@ -65,7 +81,12 @@ fn of_model(
     model: &Model,
     fit: Option<&MixedEstimates>,
 ) -> Result<LocalGrowth, GrowthError> {
-    let found = |schools, without| LocalGrowth { model: model.name.clone(), schools, without };
+    let found = |schools, without| LocalGrowth {
+        model: model.name.clone(),
+        schools,
+        network: None,
+        without,
+    };
     let Some(fit) = fit else {
         return Ok(found(Vec::new(), Some("the release has no REML fit; its notes say why")));
     };
@@ -92,19 +113,29 @@ impl fmt::Display for LocalGrowth {
             let text = "no student of this district has all scores and flags of the model";
             return writeln!(f, "  {text}");
         }
-        writeln!(
+        write!(
             f,
             "  {:<16} {:>8} {:>14} {:>8} {:>18}",
             "school", "students", "mean residual", "growth", "95 % interval"
         )?;
+        if self.network.is_some() {
+            write!(f, "  {:>10} {:>9} {:>5}", "percentile", "interval", "level")?;
+        }
+        writeln!(f)?;
         for (school, one) in &self.schools {
             let [low, high] = [-WIDTH, WIDTH].map(|width| width.mul_add(one.error, one.effect));
             let interval = format!("{low:+.1} to {high:+.1}");
-            writeln!(
+            write!(
                 f,
                 "  {school:<16} {:>8} {:>+14.1} {:>+8.1} {interval:>18}",
                 one.n, one.residual, one.effect
             )?;
+            if let Some(standing) = self.standing(one) {
+                let Standing { percentile, low, high, level } = standing;
+                let interval = format!("{low:.0} to {high:.0}");
+                write!(f, "  {percentile:>10.0} {interval:>9} {level:>5}")?;
+            }
+            writeln!(f)?;
         }
         Ok(())
     }

@@ -1,12 +1,14 @@
 //! Growth models at a district: from records to rows, from those to sums of schools and to words, and from
 //! the network's coefficients back to the district's own schools.
 
+mod counts;
 mod effects;
 mod local;
 mod noisy;
 mod rows;
 mod sums;
 
+pub use self::counts::effect_words;
 pub use self::effects::{SchoolEffect, school_effect};
 pub use self::local::{LocalGrowth, local_growth, shrinkage};
 pub use self::noisy::noisy_words;

@@ -53,7 +53,7 @@ fn first(model: &Model, noisy: &NoisyModel, rows: &[GrowthRow]) -> Option<Vec<i1
             let (left, right) = match one.term {
                 Term::Moment(j, k) => (row.values[j], row.values[k]),
                 Term::Gradient(at) => (row.values[at], residual),
-                Term::Squares | Term::Between | Term::Schools => (0, 0),
+                Term::Squares | Term::Between | Term::Schools | Term::AtMost(_) => (0, 0),
             };
             *sum = sum.checked_add(i128::from(left) * i128::from(right))?;
         }
@@ -86,13 +86,13 @@ fn second(
         Term::Squares => Some(squares),
         Term::Between => Some(between),
         Term::Schools => i128::try_from(schools.len()).ok(),
-        Term::Moment(..) | Term::Gradient(_) => None,
+        Term::Moment(..) | Term::Gradient(_) | Term::AtMost(_) => None,
     });
     words.collect()
 }
 
 /// y − x'β, grid units, rounded half up.
-fn residual(model: &Model, beta: &[i64], row: &GrowthRow) -> Option<i64> {
+pub(super) fn residual(model: &Model, beta: &[i64], row: &GrowthRow) -> Option<i64> {
     let outcome = model.outcome();
     let explained =
         row.values[..outcome].iter().zip(beta).try_fold(0_i128, |sum, (value, beta)| {

@@ -264,7 +264,10 @@ fn growth(block: &GrowthBlock) -> GrowthView {
         model: model.name.clone(),
         columns: model.columns.iter().map(|column| column.name.clone()).collect(),
         words: block.range().len(),
-        later_words: model.noisy.as_ref().map(|noisy| noisy.second().len()),
+        later_words: model
+            .noisy
+            .as_ref()
+            .map(|noisy| noisy.second().len() + noisy.effects(model).len()),
         rho: model.noisy.as_ref().map(|noisy| noisy.rho),
     }
 }

@@ -132,11 +132,10 @@ pub(super) fn facts(preview: &Preview) -> Vec<(&'static str, String)> {
 
 /// One growth model's words.
 fn growth(one: &GrowthView) -> String {
-    let rho =
-        one.rho.map_or_else(String::new, |rho| format!("; rho {} for both rounds", loss(rho)));
+    let rho = one.rho.map_or_else(String::new, |rho| format!("; rho {} for all rounds", loss(rho)));
     let later = one.later_words.map_or_else(
-        || "more in a second, at constants that follow from the first sums".to_owned(),
-        |words| format!("{} in a second", count(words)),
+        || "more in later ones, at constants that follow from the first sums".to_owned(),
+        |words| format!("{} in later ones", count(words)),
     );
     format!(
         "{}: {} words in a first round, {later}: sums over this district's students of products of {}{rho}",

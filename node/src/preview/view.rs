@@ -156,9 +156,9 @@ pub struct GrowthView {
     pub columns: Vec<String>,
     /// Words of the first round.
     pub words: usize,
-    /// Words of the second round; `None` in `exact`, where they depend on the first sums.
+    /// Words of the later rounds; `None` in `exact`, where they depend on the first sums.
     pub later_words: Option<usize>,
-    /// Its part of ρ, both rounds, which the grades of a section share; `None` in `exact`.
+    /// Its part of ρ, all rounds, which the grades of a section share; `None` in `exact`.
     pub rho: Option<f64>,
 }
 

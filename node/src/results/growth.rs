@@ -61,12 +61,20 @@ pub(crate) fn growth(args: &GrowthArgs) -> anyhow::Result<ExitCode> {
 fn json(found: &[LocalGrowth]) -> serde_json::Value {
     let model = |one: &LocalGrowth| {
         let school = |(id, effect): &(String, crate::growth::SchoolEffect)| {
+            let standing = one.standing(effect).map(|standing| {
+                serde_json::json!({
+                    "percentile": standing.percentile,
+                    "interval": [standing.low, standing.high],
+                    "level": standing.level,
+                })
+            });
             serde_json::json!({
                 "school_id": id,
                 "students": effect.n,
                 "mean_residual": effect.residual,
                 "growth": effect.effect,
                 "sqrt_pev": effect.error,
+                "network": standing,
             })
         };
         serde_json::json!({

@@ -1,8 +1,8 @@
 //! A study this node is ready for: what it asks of the records, and the terms of its rounds.
 //!
 //! In: what the hub chose for a round, from `round.rs`. Out: terms, words, or a refusal. Promise: terms
-//! are this node's own but for what the hub may choose. A study of growth models has a second round,
-//! at constants from the sums of the first: its words are counted afresh, and masked once.
+//! are this node's own but for what the hub may choose. A study of growth models has later rounds, at
+//! constants from the sums of the rounds before: their words are counted afresh, and masked once.
 
 use std::sync::Arc;
 
@@ -31,12 +31,14 @@ pub(super) struct Prepared {
     pub(super) vouches: Vec<Vouch>,
     /// Exact, until they are masked.
     pub(super) words: Option<Words>,
-    /// Once the hub has opened the second round.
-    pub(super) second: Option<Second>,
+    /// Once the hub has opened the second round, or the third.
+    pub(super) later: Option<Later>,
 }
 
-/// How far the second round is.
-pub(super) struct Second {
+/// How far a later round is.
+pub(super) struct Later {
+    /// 1 in the second round, 2 in the third.
+    stage: usize,
     constants: Vec<Broadcast>,
     masked: bool,
 }
@@ -58,43 +60,50 @@ pub(super) fn not_prepared() -> Refusal {
 }
 
 impl Prepared {
-    /// Makes ready for the round that begins: the first kind, or the second.
+    /// Makes ready for the round that begins: the first kind, or a later one.
     ///
     /// # Errors
     /// `growth_unasked`, `growth_order`, and those of the layout; nothing changed then.
     pub(super) fn turn_to(&mut self, node: &Node, begin: &Begin) -> Result<(), Refusal> {
         let order = |what| Err(Refusal::new("growth_order", what));
         let constants = &begin.constants;
-        match &self.second {
-            None if constants.is_empty() && self.words.is_some() => Ok(()),
-            None if constants.is_empty() => Err(not_prepared()),
-            None if self.study.growth.is_empty() => {
-                let reason = "the hub sent constants of growth models, the study has none";
-                Err(Refusal::new("growth_unasked", reason))
-            }
-            None => {
-                node.has_first_round(&self.study, &begin.cohort)?;
-                let layout = Layout::second(&self.study, &self.schools, constants)
-                    .map_err(|error| Refusal::new(error.code(), chain(&error)))?;
-                self.words = None;
-                self.layout = layout;
-                self.second = Some(Second { constants: constants.clone(), masked: false });
-                Ok(())
-            }
-            Some(_) if constants.is_empty() => {
-                order("the hub opened a first round after the second of the same run")
-            }
-            Some(second) if second.masked => {
-                order("this node took part in the second round of this run already")
-            }
-            Some(second) if second.constants != *constants => {
-                order("the hub opened the second round of this run before, at other constants")
-            }
-            Some(_) => Ok(()),
+        if constants.is_empty() {
+            return match (&self.later, &self.words) {
+                (None, Some(_)) => Ok(()),
+                (None, None) => Err(not_prepared()),
+                (Some(_), _) => {
+                    order("the hub opened a first round after a later one of the same run")
+                }
+            };
         }
+        if self.study.growth.is_empty() {
+            let reason = "the hub sent constants of growth models, the study has none";
+            return Err(Refusal::new("growth_unasked", reason));
+        }
+        let stage = if constants.iter().any(|one| one.effects.is_some()) { 2 } else { 1 };
+        match &self.later {
+            Some(later) if later.stage == stage && later.masked => {
+                return order("this node took part in that round of this run already");
+            }
+            Some(later) if later.stage == stage && later.constants != *constants => {
+                return order("the hub opened that round of this run before, at other constants");
+            }
+            Some(later) if later.stage == stage => return Ok(()),
+            Some(later) if later.stage > stage => {
+                return order("the hub opened a second round after the third of the same run");
+            }
+            _ => {}
+        }
+        node.has_round_before(&self.study, &begin.cohort, stage)?;
+        let layout = Layout::later(&self.study, &self.schools, constants)
+            .map_err(|error| Refusal::new(error.code(), chain(&error)))?;
+        self.words = None;
+        self.layout = layout;
+        self.later = Some(Later { stage, constants: constants.clone(), masked: false });
+        Ok(())
     }
 
-    /// Counts the words of the second round, unless they are there.
+    /// Counts the words of a later round, unless they are there.
     pub(super) async fn count_again(&mut self, node: &Arc<Node>) -> Result<(), Refusal> {
         if self.words.is_none() {
             let (study, schools) = (Arc::clone(&self.study), Arc::clone(&self.schools));
@@ -107,16 +116,16 @@ impl Prepared {
     /// The words, once.
     pub(super) fn take_words(&mut self) -> Option<Words> {
         let words = self.words.take();
-        if let Some(second) = &mut self.second {
-            second.masked |= words.is_some();
+        if let Some(later) = &mut self.later {
+            later.masked |= words.is_some();
         }
         words
     }
 
     /// What policy and books are asked about.
     pub(super) fn asking(&self) -> Asking<'_> {
-        let Self { study, roster, vouches, second, .. } = self;
-        Asking { study, roster, vouches, second: second.is_some() }
+        let Self { study, roster, vouches, later, .. } = self;
+        Asking { study, roster, vouches, stage: later.as_ref().map_or(0, |later| later.stage) }
     }
 
     /// The terms of a round, as this node understands them. What it derives itself it does not take

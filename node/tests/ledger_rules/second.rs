@@ -37,9 +37,14 @@ fn empty() -> flashlight_node::journal::Journal {
     flashlight_node::journal::Journal::in_memory()
 }
 
+/// The second round that a third one over twelve districts continues.
+fn second(books: &Books, ask: &Ask) -> Result<String, flashlight_node::ledger::Refusal> {
+    books.ledger.round_before(ask.study().hash(), &ids(ask.cohort.iter().copied()), 2)
+}
+
 /// The first round that a second one over twelve districts continues.
 fn first(books: &Books, ask: &Ask) -> Result<String, flashlight_node::ledger::Refusal> {
-    books.ledger.first_round(ask.study().hash(), &ids(ask.cohort.iter().copied()))
+    books.ledger.round_before(ask.study().hash(), &ids(ask.cohort.iter().copied()), 1)
 }
 
 #[test]
@@ -61,7 +66,7 @@ fn a_second_round_follows_a_first_that_is_not_published_and_ends_it() {
     sign(&mut books, permit(&ask));
     let one = first(&books, &ask).unwrap();
     assert_eq!(one, "01".repeat(16));
-    assert!(books.ledger.has_open_first(ask.study().hash()));
+    assert!(books.ledger.has_open_round(ask.study().hash()));
     // The first counts as failed for everything but its own second.
     assert_eq!(code(books.charge_permit(permit(&ask))), "max_failed_rounds");
     let two = sign(&mut books, permit(&ask).continuing(one));
@@ -69,6 +74,25 @@ fn a_second_round_follows_a_first_that_is_not_published_and_ends_it() {
     assert_eq!(code(books.charge_permit(permit(&ask))), "max_failed_rounds");
     books.publish(&two);
     assert!(books.charge_permit(permit(&ask)).is_ok(), "none of both failed");
+}
+
+#[test]
+fn a_third_round_follows_a_second_and_ends_all_three() {
+    let (mut books, ask) = (Books::new(), growth());
+    sign(&mut books, permit(&ask));
+    assert_eq!(code(second(&books, &ask)), "growth_order", "there is no second yet");
+    let one = first(&books, &ask).unwrap();
+    sign(&mut books, permit(&ask).continuing(one));
+    assert!(books.ledger.has_open_round(ask.study().hash()));
+    let two = second(&books, &ask).unwrap();
+    assert_eq!(two, "02".repeat(16));
+    assert_eq!(code(books.charge_permit(permit(&ask))), "max_failed_rounds");
+    let three = sign(&mut books, permit(&ask).continuing(two));
+    assert!(!books.ledger.has_open_round(ask.study().hash()), "a third is not continued");
+    assert_eq!(code(second(&books, &ask)), "growth_order");
+    assert_eq!(code(first(&books, &ask)), "growth_order");
+    books.publish(&three);
+    assert!(books.charge_permit(permit(&ask)).is_ok(), "none of the three failed");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, ops::Range};
 use super::{Drawn, NoiseError};
 use crate::{
     canonical::Transcript,
-    growth::{Model, NoisyQuantity, Quantity, Term},
+    growth::{CROSSED, Model, NoisyQuantity, Quantity, Term},
     layout::Layout,
     study::Study,
 };
@@ -23,7 +23,7 @@ pub struct GrowthNoise {
     pub name: String,
     /// Its word.
     pub word: usize,
-    /// Δ₁ = Δ₂, grid units.
+    /// Most that one student moves it, grid units: Δ₁ = Δ₂ of the word alone.
     pub reach: u64,
     /// School year measured.
     pub year: i16,
@@ -58,7 +58,7 @@ impl GrowthNoise {
     }
 }
 
-/// The noise of a layout's growth words, and of those of the round after it; none in `exact`.
+/// The noise of a layout's growth words, and of those of the rounds after it; none in `exact`.
 pub(super) fn growth_noise(
     study: &Study,
     layout: &Layout,
@@ -69,16 +69,18 @@ pub(super) fn growth_noise(
         let model = &block.model;
         let Some(noisy) = &model.noisy else { continue };
         let words = (block.quantities.as_slice(), block.range());
-        if block.broadcast.is_some() {
-            all.extend(of_model(study, (at, model), &noisy.second(), words, honest)?);
-            continue;
+        let rounds = [noisy.first(model), noisy.second(), noisy.effects(model)];
+        let round = match &block.broadcast {
+            None => 0,
+            Some(broadcast) => 1 + usize::from(broadcast.effects.is_some()),
+        };
+        all.extend(of_model(study, (at, model), &rounds[round], words, honest)?);
+        for to_come in &rounds[round + 1..] {
+            // Their places are the later layout's; here they only say what is still to come.
+            let named = noisy.words(model, to_come);
+            let words = (named.as_slice(), 0..named.len());
+            later.extend(of_model(study, (at, model), to_come, words, honest)?);
         }
-        all.extend(of_model(study, (at, model), &noisy.first(model), words, honest)?);
-        // Their places are the second layout's; here they only say what is still to come.
-        let second = noisy.second();
-        let named = noisy.words(model, &second);
-        let words = (named.as_slice(), 0..named.len());
-        later.extend(of_model(study, (at, model), &second, words, honest)?);
     }
     Ok([all, later])
 }
@@ -91,10 +93,27 @@ fn of_model(
     honest: u16,
 ) -> Result<Vec<GrowthNoise>, NoiseError> {
     let back = i16::from(study.growth[model.section].years_back());
+    let too_fine = |name: &str| NoiseError::TooFine { block: name.to_owned() };
+    // School effects move together.
+    let together: Vec<f64> = quantities
+        .iter()
+        .filter(|one| matches!(one.term, Term::AtMost(_)))
+        .map(|one| one.rho)
+        .collect();
+    let shared = match (together.len(), names.first()) {
+        (0, _) | (_, None) => None,
+        (count, Some(first)) => {
+            let moved = (u128::from(CROSSED), u128::from(CROSSED));
+            let drawn = Drawn::new(moved, together.iter().sum(), honest, count);
+            let drawn = drawn.ok_or_else(|| too_fine(&first.name))?;
+            let part = together[0] / together.iter().sum::<f64>();
+            Some(Drawn { realised_rho: drawn.realised_rho * part, ..drawn })
+        }
+    };
     let one = |((one, named), word): ((&NoisyQuantity, &Quantity), usize)| {
         let reach = u128::from(one.reach);
-        let drawn = Drawn::new((reach * reach, reach), one.rho, honest, 1)
-            .ok_or_else(|| NoiseError::TooFine { block: named.name.clone() })?;
+        let alone = || Drawn::new((reach * reach, reach), one.rho, honest, 1);
+        let drawn = shared.or_else(alone).ok_or_else(|| too_fine(&named.name))?;
         Ok(GrowthNoise {
             section: model.section,
             model: at,

@@ -342,7 +342,13 @@ impl NoisePlan {
             }
         }
         // A study that reads every year in every block is charged its ρ, not a sum of roundings.
-        charges.values_mut().for_each(|charge: &mut f64| *charge = charge.min(self.rho.value()));
+        let most = self.rho.value();
+        let many = growth.iter().any(|round| !round.is_empty());
+        let settle = |charge: &mut f64| {
+            // Of the words of growth models, whose parts are many.
+            *charge = if many { settled(*charge) } else { *charge }.min(most);
+        };
+        charges.values_mut().for_each(settle);
         charges
     }
 
@@ -466,6 +472,11 @@ impl NoisePlan {
         let growth = carried.u64(self.growth.len() as u64);
         self.growth.iter().fold(growth, |transcript, one| one.describe(transcript)).finish()
     }
+}
+
+/// A sum of parts without what floating point added: 13 digits, less than the margin of the noise.
+fn settled(sum: f64) -> f64 {
+    format!("{sum:.12e}").parse().unwrap_or(sum)
 }
 
 /// A block's weight in the split: √k · R/s.

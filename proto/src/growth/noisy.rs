@@ -21,18 +21,24 @@ use crate::{
 
 /// Part of a section's ρ that the second round takes.
 const SECOND: f64 = 0.05;
+/// Part of a section's ρ that the third round takes, where there is one.
+const THIRD: f64 = 0.10;
 /// Part of the first round that goes to the regressors' moments where there is a gradient. A fifth leaves
 /// them no positive definite matrix in a third of networks of 75,000 students at ρ = 0.1; a half in none
 /// of 20 (`growth-noise-bench`).
 const CURVATURE: f64 = 0.5;
+/// Ledgers count 10⁻¹² of ρ.
+const LEDGER_UNITS: f64 = 1e12;
 /// Parts of the second round: Σ e², Σ R²/n, schools.
 const RESIDUALS: [f64; 3] = [0.45, 0.45, 0.1];
 
 /// What a model in `dp` is taken with; all of it public.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NoisyModel {
-    /// The model's ρ, of both rounds.
+    /// The model's ρ, of all rounds.
     pub rho: f64,
+    /// Of it: the third round's; 0 where there is none.
+    pub third: f64,
     /// c_e, grid units of the outcome.
     pub clip: i64,
     /// c_E, alike.
@@ -57,6 +63,8 @@ pub enum Term {
     Between,
     /// Schools with a student.
     Schools,
+    /// Schools whose effect is at most this many steps.
+    AtMost(i64),
 }
 
 /// A sum, how far one student moves it, and what it is given.
@@ -101,6 +109,7 @@ impl NoisyModel {
         scales.extend(outcome.map(usual));
         Self {
             rho: spec.rho.value(),
+            third: if section.percentiles { part(spec.rho.value(), THIRD) } else { 0.0 },
             clip: spec.clip,
             school_clip: spec.school_clip,
             start: beta,
@@ -124,7 +133,7 @@ impl NoisyModel {
         let pairs: Vec<(usize, usize)> =
             upper(size).filter(|pair| *pair != (model.outcome(), model.outcome())).collect();
         let whole: f64 = pairs.iter().map(|&(j, k)| moment(j) * moment(k)).sum();
-        let rho = self.rho * (1.0 - SECOND);
+        let rho = self.rho - part(self.rho, SECOND) - self.third;
         let curvature = if self.start.is_some() { CURVATURE * rho } else { rho };
         let mut all: Vec<NoisyQuantity> = pairs
             .iter()
@@ -152,14 +161,23 @@ impl NoisyModel {
         let square = one * one;
         let between = square.max(2 * one * school + school * school);
         let reaches = [(Term::Squares, square), (Term::Between, between + 1), (Term::Schools, 1)];
+        let whole = part(self.rho, SECOND);
         let parts = reaches.into_iter().zip(RESIDUALS);
         parts
-            .map(|((term, reach), part)| NoisyQuantity {
-                term,
-                reach,
-                rho: self.rho * SECOND * part,
-            })
+            .map(|((term, reach), part)| NoisyQuantity { term, reach, rho: whole * part })
             .collect()
+    }
+
+    /// What the third round sums, in order. One student moves all of it by [`CROSSED`] together, so that
+    /// ρ is of the whole and in equal parts.
+    #[must_use]
+    pub fn effects(&self, model: &Model) -> Vec<NoisyQuantity> {
+        if self.third <= 0.0 {
+            return Vec::new();
+        }
+        let count = large(model.thresholds_each_side().unsigned_abs() * 2 + 1);
+        let rho = self.third / count;
+        model.thresholds().map(|k| NoisyQuantity { term: Term::AtMost(k), reach: 1, rho }).collect()
     }
 
     pub(crate) fn words(&self, model: &Model, quantities: &[NoisyQuantity]) -> Vec<Quantity> {
@@ -170,6 +188,7 @@ impl NoisyModel {
             Term::Squares => "squares".to_owned(),
             Term::Between => "between".to_owned(),
             Term::Schools => "schools".to_owned(),
+            Term::AtMost(k) => format!("effects/{k}"),
         };
         quantities.iter().map(|quantity| model.whole(one(quantity))).collect()
     }
@@ -192,6 +211,12 @@ fn usual(column: &Column) -> f64 {
         ColumnKind::Covariate(_) => reach * 0.7,
         ColumnKind::Prior(_) | ColumnKind::Public(_) | ColumnKind::Outcome => reach * 0.5,
     }
+}
+
+/// A round's part of ρ, in whole units of ledgers, which round every charge up: the rounds' charges then
+/// come to no more than ρ's.
+fn part(rho: f64, share: f64) -> f64 {
+    (rho * share * LEDGER_UNITS).floor() / LEDGER_UNITS
 }
 
 /// Nearest in 2^−[`COEFFICIENT_BITS`]; saturates, and [`super::Broadcast::check`] bounds what is sent.

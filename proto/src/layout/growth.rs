@@ -27,7 +27,7 @@ impl GrowthBlock {
         broadcast: Option<Broadcast>,
         words: &mut usize,
     ) -> Result<Self, LayoutError> {
-        let quantities = broadcast.as_ref().map_or_else(|| model.first(), |at| model.second(at));
+        let quantities = broadcast.as_ref().map_or_else(|| model.first(), |at| model.later(at));
         let first_word = *words;
         let ours = quantities.iter().map(|one| one.words).sum();
         *words += ours;
@@ -110,12 +110,20 @@ pub(super) fn first(study: &Study, words: &mut usize) -> Result<Vec<GrowthBlock>
     models.map(|model| GrowthBlock::new(model, None, words)).collect()
 }
 
-pub(super) fn second(
+/// Of the second round, and of the third.
+pub(super) fn later(
     study: &Study,
     broadcasts: &[Broadcast],
     words: &mut usize,
 ) -> Result<Vec<GrowthBlock>, LayoutError> {
-    let models = Model::of_study(study);
+    let mut models = Model::of_study(study);
+    // The third counts effects, of the models that have any.
+    if broadcasts.iter().any(|one| one.effects.is_some()) {
+        models.retain(|model| broadcasts.iter().any(|one| one.model == model.name));
+        if let Some(other) = broadcasts.iter().find(|one| one.effects.is_none()) {
+            return Err(LayoutError::Mixed { model: other.model.clone() });
+        }
+    }
     if models.len() != broadcasts.len() {
         return Err(LayoutError::Broadcasts { got: broadcasts.len(), want: models.len() });
     }

@@ -17,6 +17,7 @@ use crate::{
     category::Indicator,
     dp::rounded_up,
     dp::{BlockPlan, GrowthNoise, share::rho_of_sum},
+    growth::Term,
     layout::{Block, Encoding, Part},
     study::Date,
 };
@@ -376,11 +377,13 @@ fn carried(frame: &Frame<'_>, noise: &Noise) -> Vec<CarriedPart> {
 
 /// The growth models' words, model by model, first the first round.
 fn growth(frame: &Frame<'_>, noise: &Noise) -> Vec<GrowthPart> {
-    let rounds = [(1, noise.plan.growth()), (2, noise.plan.later())];
+    let last = if frame.facts.third.is_some() { 3 } else { 2 };
+    let plan = || noise.plan.growth().iter().chain(noise.plan.later());
     let models = frame.layout.growth().iter().enumerate();
     let parts = models.flat_map(|(at, block)| {
-        rounds.map(|(round, all)| {
-            let ours: Vec<&GrowthNoise> = all.iter().filter(|one| one.model == at).collect();
+        (1..=last).map(move |round| {
+            let ours = plan().filter(|one| one.model == at && round_of(one.term) == round);
+            let ours: Vec<&GrowthNoise> = ours.collect();
             let sum = |of: fn(&GrowthNoise) -> f64| ours.iter().map(|one| of(one)).sum::<f64>();
             GrowthPart {
                 model: block.model.name.clone(),
@@ -393,6 +396,15 @@ fn growth(frame: &Frame<'_>, noise: &Noise) -> Vec<GrowthPart> {
         })
     });
     parts.collect()
+}
+
+/// The round in which a term is summed.
+const fn round_of(term: Term) -> u8 {
+    match term {
+        Term::Moment(..) | Term::Gradient(_) => 1,
+        Term::Squares | Term::Between | Term::Schools => 2,
+        Term::AtMost(_) => 3,
+    }
 }
 
 /// Everything the release is computed from beside records and noise.

@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::ReleaseError;
+use super::{ReleaseError, effects::EffectDistribution};
 use crate::{growth::Model, study::Study};
 
 /// One growth model's estimates.
@@ -40,6 +40,10 @@ pub struct GrowthEstimates {
     pub ml: Option<MixedEstimates>,
     /// Corrected for the priors' errors of measurement; `None` where none are known.
     pub eiv: Option<EivEstimates>,
+    /// The network's distribution of school effects under `reml`; `None` where none was asked for, or there
+    /// are no effects.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub effects: Option<EffectDistribution>,
     /// What a reader should know, in sentences.
     pub notes: Vec<String>,
 }
@@ -155,6 +159,9 @@ pub(super) fn check(study: &Study, estimates: &[GrowthEstimates]) -> Result<(), 
         if !estimate.has_shape(model.p(), model.within().len()) {
             return wrong(&model.name, "a list is too short or too long, or a number is no number");
         }
+        if estimate.effects.is_some() && !model.percentiles {
+            return wrong(&model.name, "it has a distribution that the study does not ask for");
+        }
     }
     Ok(())
 }
@@ -194,5 +201,6 @@ impl GrowthEstimates {
             && henderson_fits
             && reml.iter().chain(ml).all(mixed)
             && eiv_fits
+            && self.effects.as_ref().is_none_or(EffectDistribution::has_shape)
     }
 }

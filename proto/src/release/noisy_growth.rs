@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::ReleaseError;
+use super::{ReleaseError, effects::EffectDistribution};
 use crate::{growth::Model, study::Study};
 
 /// One growth model's estimates under noise.
@@ -28,7 +28,7 @@ pub struct NoisyGrowth {
     pub students: f64,
     /// Schools with a student, with noise.
     pub schools: f64,
-    /// The model's ρ, of both rounds.
+    /// The model's ρ, of all rounds.
     pub rho: f64,
     /// Hash of the release whose coefficients were started from; none: moments.
     pub start: Option<String>,
@@ -46,6 +46,9 @@ pub struct NoisyGrowth {
     pub tau2: f64,
     /// α of each coefficient's regressor that suits a study starting from these.
     pub scales: Vec<f64>,
+    /// The network's distribution of school effects; `None` where none was asked for, or there are no effects.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub effects: Option<EffectDistribution>,
     /// What a reader should know, in sentences.
     pub notes: Vec<String>,
 }
@@ -61,6 +64,7 @@ impl NoisyGrowth {
                 .iter()
                 .all(|one| one.is_finite())
             && self.tau2 >= 0.0
+            && self.effects.as_ref().is_none_or(EffectDistribution::has_shape)
     }
 }
 
@@ -83,6 +87,9 @@ pub(super) fn check(study: &Study, estimates: &[NoisyGrowth]) -> Result<(), Rele
         }
         if !estimate.has_shape(model.p()) {
             return wrong(&model.name, "a list is too short or too long, or a number is no number");
+        }
+        if estimate.effects.is_some() && !model.percentiles {
+            return wrong(&model.name, "it has a distribution that the study does not ask for");
         }
     }
     Ok(())

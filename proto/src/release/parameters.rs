@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Frame, RoundFacts, SecondRound,
+    Frame, LaterRound, RoundFacts,
     certificate::{Certificate, ThresholdPart},
 };
 use crate::{
@@ -93,7 +93,10 @@ struct RoundPart {
     log_checkpoint: Digest,
     /// Of growth models, over the same survivors.
     #[serde(skip_serializing_if = "Option::is_none")]
-    second: Option<SecondRound>,
+    second: Option<LaterRound>,
+    /// Of their school effects, alike.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    third: Option<LaterRound>,
 }
 
 impl Parameters {
@@ -142,6 +145,7 @@ impl Parameters {
                 words: layout.words(),
                 log_checkpoint: facts.log_checkpoint,
                 second: facts.second,
+                third: facts.third,
             },
             hub: facts.hub,
             released_at_ms: facts.released_at_ms,
@@ -161,6 +165,7 @@ impl Parameters {
             survivors: survivors.clone(),
             lost: lost.clone(),
             second: self.round.second.clone(),
+            third: self.round.third.clone(),
             log_checkpoint: self.round.log_checkpoint,
             released_at_ms: self.released_at_ms,
             hub: self.hub,

@@ -50,6 +50,8 @@ pub struct GrowthSpec {
     pub public: Vec<PublicColumn>,
     /// What `dp` needs; `None` in `exact`.
     pub noisy: Option<NoisySpec>,
+    /// Whether the network's distribution of school effects is counted, for percentiles and levels.
+    pub percentiles: bool,
 }
 
 /// A column of the public school table as a regressor: the same for all students of a school.

@@ -112,6 +112,8 @@ pub(super) struct RawGrowth {
     pub(super) sample: Option<String>,
     #[serde(default)]
     pub(super) public: Vec<RawPublic>,
+    #[serde(default)]
+    pub(super) percentiles: bool,
     pub(super) rho: Option<f64>,
     pub(super) clip: Option<RawClip>,
     #[serde(default)]

@@ -1,7 +1,7 @@
 //! Messages survive the wire; what is not well-formed is named.
 
 use super::*;
-use crate::growth::Lambda;
+use crate::growth::{EffectGrid, Lambda};
 
 fn begin() -> Begin {
     Begin {
@@ -22,11 +22,17 @@ fn begin() -> Begin {
     }
 }
 
-/// The beginning of a second round.
+/// The beginning of a later round, with all that one can have.
 fn second() -> Begin {
     let lambdas = vec![Lambda { mantissa: 3, exponent: 4 }];
     let model = "math/04".to_owned();
-    let constants = vec![Broadcast { model, lambdas, ols: vec![-1, 1 << 50], eiv: Some(vec![7]) }];
+    let constants = vec![Broadcast {
+        model,
+        lambdas,
+        ols: vec![-1, 1 << 50],
+        eiv: Some(vec![7]),
+        effects: Some(EffectGrid { lambda: Lambda { mantissa: 3, exponent: 5 }, step: 9 }),
+    }];
     Begin { constants, ..begin() }
 }
 

@@ -28,6 +28,7 @@ pub(crate) fn facts(study: &Study) -> RoundFacts {
         survivors: ids(&["A", "B", "D", "E"]),
         lost: ids(&["C"]),
         second: None,
+        third: None,
         log_checkpoint: Digest::of(b"log"),
         released_at_ms: 1_719_800_000_000,
         hub: hub().public(),

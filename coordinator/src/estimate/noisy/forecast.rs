@@ -6,7 +6,7 @@
 //! priors are correlated .7 and explain the score with .8 together; a fifth of students has each flag; σ is
 //! .45 and τ .12 of the score's standard deviation; coefficients of an earlier year are a twentieth off.
 
-use flashlight_proto::dp::NoisePlan;
+use flashlight_proto::dp::{GrowthNoise, NoisePlan};
 use flashlight_proto::growth::{ColumnKind, Model, Term};
 use flashlight_proto::layout::Layout;
 
@@ -53,6 +53,9 @@ pub struct GrowthForecast {
     pub effects: f64,
     /// Share of schools whose decile it moves, about.
     pub deciles: f64,
+    /// Noise of a school's percentile rank, one standard deviation, before neighbouring counts average
+    /// it; `None` where none are asked for.
+    pub percentiles: Option<f64>,
     /// Whether the moments may be no positive definite matrix.
     pub drowned: bool,
 }
@@ -94,7 +97,7 @@ fn of_model(
         let value = match one.term {
             Term::Moment(j, k) if k < p => moments[j * p + k],
             Term::Moment(j, _) | Term::Gradient(j) => right(j),
-            Term::Squares | Term::Between | Term::Schools => 0.0,
+            Term::Squares | Term::Between | Term::Schools | Term::AtMost(_) => 0.0,
         };
         let sd = one.sd(survivors) / term_units(model, one.term);
         Sum { term: one.term, value: Dd::from(value), variance: sd * sd }
@@ -128,8 +131,16 @@ fn of_model(
         worst: ratios.pop()?,
         effects,
         deciles: deciles(effects),
+        percentiles: percentiles(at, plan, survivors, schools.schools.len()),
         drowned: drowned(&sums, p, &moments),
     })
+}
+
+/// Noise of the counts of the third round, in percent of the schools.
+fn percentiles(at: usize, plan: &NoisePlan, survivors: u16, schools: usize) -> Option<f64> {
+    let counted = |one: &&GrowthNoise| one.model == at && matches!(one.term, Term::AtMost(_));
+    let noise = plan.later().iter().find(counted)?;
+    Some(100.0 * noise.sd(survivors) / small(schools).max(1.0))
 }
 
 /// Assumed moments of the regressors, points.

@@ -54,6 +54,8 @@ pub struct Tally {
     squares: (f64, f64),
     /// Schools whose decile the noise moves, and schools.
     deciles: (u64, u64),
+    /// Σ (percentile − share of effects at or below)² over schools with a distribution, and these.
+    percentiles: (f64, u64),
     /// Σ noise se and Σ sampling se by coefficient.
     errors: Vec<(f64, f64)>,
     names: Vec<String>,
@@ -82,10 +84,27 @@ impl Tally {
         }
         let noisy: Vec<f64> = one.effects.iter().map(|one| one[2]).collect();
         let plain: Vec<f64> = one.effects.iter().map(|one| one[2] - one[1]).collect();
+        if let Some(network) = &fit.effects {
+            let mut sorted = noisy.clone();
+            sorted.sort_by(f64::total_cmp);
+            for effect in &noisy {
+                let rank = sorted.partition_point(|one| one <= effect);
+                let off =
+                    network.percentile(*effect) - 100.0 * share((rank as u64, sorted.len() as u64));
+                self.percentiles.0 += off * off;
+                self.percentiles.1 += 1;
+            }
+        }
         let (noisy, plain) = (deciles(&noisy), deciles(&plain));
         let moved = noisy.iter().zip(&plain).filter(|(one, two)| one != two).count();
         self.deciles.0 += moved as u64;
         self.deciles.1 += noisy.len() as u64;
+    }
+
+    /// Root mean square error of percentile ranks, points.
+    #[must_use]
+    pub fn percentile_error(&self) -> f64 {
+        (self.percentiles.0 / share((self.percentiles.1, 1))).sqrt()
     }
 
     /// Noise in û, in √PEV.
@@ -163,6 +182,11 @@ fn run(args: &Args) -> anyhow::Result<()> {
         "school effects: noise {:.3} of sqrt(PEV); {:.1} % of deciles move",
         tally.effect_error(),
         100.0 * share(tally.deciles)
+    )?;
+    writeln!(
+        out,
+        "percentile ranks: off by {:.2} points (root mean square)",
+        tally.percentile_error()
     )?;
     writeln!(
         out,

@@ -13,6 +13,7 @@ mod disk;
 mod enrolment;
 mod fake_hub;
 mod fake_node;
+mod growth_rounds;
 mod hostile_hub;
 mod hostile_node;
 mod killed;

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test binary")]
 
 mod noise;
+mod percentiles;
 mod refusals;
 mod simulation;
 mod splits;
@@ -115,7 +116,7 @@ fn fit(
     let first = Layout::derive(study, schools).unwrap();
     let one = sums(&first.growth()[0], rows, node);
     let public = constants(&first, &one).unwrap();
-    let second = Layout::second(study, schools, &public).unwrap();
+    let second = Layout::later(study, schools, &public).unwrap();
     let two = sums(&second.growth()[0], rows, node);
     let mut all = estimates(study, (&first, &one), (&second, &two)).unwrap();
     (public, all.pop().unwrap())

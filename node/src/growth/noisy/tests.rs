@@ -1,9 +1,12 @@
 //! How far one student moves each word: never beyond what the noise covers.
 
-use flashlight_proto::growth::{Broadcast, Column, ColumnKind};
+use flashlight_proto::growth::{
+    Broadcast, CROSSED, Column, ColumnKind, EFFECT_BITS, EffectGrid, Lambda,
+};
 use proptest::prelude::*;
 
 use super::*;
+use crate::growth::counts::effect_words;
 
 const CLIP: i64 = 9;
 const SCHOOL_CLIP: i64 = 4;
@@ -34,11 +37,13 @@ fn model(start: bool) -> Model {
         measured: 0,
         noisy: Some(NoisyModel {
             rho: 0.1,
+            third: 0.01,
             clip: CLIP,
             school_clip: SCHOOL_CLIP,
             start,
             scales: vec![1.0, 3.0, 2.0, 10.0],
         }),
+        percentiles: true,
     }
 }
 
@@ -90,6 +95,7 @@ proptest! {
             lambdas: Vec::new(),
             ols: vec![1 << 38, -(1 << 39), 1 << 40],
             eiv: None,
+            effects: None,
         };
         let mut rows: Vec<GrowthRow> = rows.into_iter().map(row).collect();
         let without = second(&model, &noisy, &at, &rows).unwrap();
@@ -98,6 +104,39 @@ proptest! {
         let reaches: Vec<u64> = noisy.second().iter().map(|one| one.reach).collect();
         moved(&reaches, &with, &without)?;
     }
+
+    #[test]
+    fn no_student_moves_the_counts_of_effects_by_more_than_the_noise_is_for(
+        rows in prop::collection::vec(drawn(), 0..8), one in drawn(), lambda in 0.01_f64..3.0,
+    ) {
+        let model = model(false);
+        let lambda = Lambda::nearest(lambda).unwrap();
+        // The finest distance of thresholds that a node accepts.
+        let most = (u128::from(CLIP.unsigned_abs()) * u128::from(lambda.mantissa)) << EFFECT_BITS;
+        let step = u64::try_from(most.div_ceil(u128::from(CROSSED) << lambda.exponent)).unwrap();
+        let at = |step| Broadcast {
+            model: model.name.clone(),
+            lambdas: Vec::new(),
+            ols: vec![1 << 38, -(1 << 39), 1 << 40],
+            eiv: None,
+            effects: Some(EffectGrid { lambda, step }),
+        };
+        prop_assert!(at(step - 1).check(&model).is_err());
+        prop_assert!(at(step).check(&model).is_ok());
+        let broadcast = at(step);
+        let counts = |rows: &[GrowthRow]| {
+            let grid = broadcast.effects.unwrap();
+            effect_words(&model, &grid, &broadcast, rows, 3).unwrap()
+        };
+        let mut rows: Vec<GrowthRow> = rows.into_iter().map(row).collect();
+        let without = counts(&rows);
+        rows.push(row(one));
+        let with = counts(&rows);
+        let moved: u64 = with.iter().zip(&without).map(|(a, b)| a.abs_diff(*b)).sum();
+        prop_assert!(moved <= CROSSED, "moved by {}", moved);
+        // Three schools offer the grade, whoever is in the model.
+        prop_assert!(with.iter().all(|count| (0..=3).contains(count)));
+    }
 }
 
 #[test]
@@ -105,8 +144,13 @@ fn nine_tenths_of_the_reach_of_squared_school_sums_are_met() {
     // A school at its clip that one student at the other end pulls back.
     let model = model(false);
     let noisy = model.noisy.clone().unwrap();
-    let at =
-        Broadcast { model: model.name.clone(), lambdas: Vec::new(), ols: vec![0; 3], eiv: None };
+    let at = Broadcast {
+        model: model.name.clone(),
+        lambdas: Vec::new(),
+        ols: vec![0; 3],
+        eiv: None,
+        effects: None,
+    };
     let row = |y| GrowthRow { school: 0, values: vec![1, 0, 0, y], errors: Vec::new() };
     let between = |rows: &[GrowthRow]| second(&model, &noisy, &at, rows).unwrap()[1];
     let moves = (1..400).map(|n| {

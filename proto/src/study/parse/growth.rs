@@ -115,6 +115,7 @@ fn section(
         sample,
         public,
         noisy: None,
+        percentiles: raw.percentiles,
     };
     spec.noisy = noisy::noisy(place, &under_noise, mode, &spec, test)?;
     Ok(spec)

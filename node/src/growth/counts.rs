@@ -1,0 +1,86 @@
+//! Rows of students -> counts of schools whose growth effect is at or below public thresholds: the words
+//! of the third round of a growth model (`flashlight_proto::growth::EffectGrid`).
+//!
+//! In: the rows of one model's students, and how many schools the public table gives the district in the
+//! model's grade. Out: one count per threshold, exact, before any noise. Promise: under noise every one of
+//! those schools counts, also where nobody is in the model, so that their number tells nothing, and one
+//! student moves the counts by no more than the noise is for. Integers only. Touches nothing.
+
+use std::collections::BTreeMap;
+
+use flashlight_proto::growth::{
+    Broadcast, COEFFICIENT_BITS, EFFECT_BITS, EffectGrid, Model, NoisyModel,
+};
+
+use super::noisy::residual;
+use super::sums::{GrowthError, GrowthRow, SchoolSums};
+
+/// A school's students and the sum of their residuals, grid units in 2^−[`EFFECT_BITS`].
+type Sum = (i64, i128);
+
+/// The words of one model in the third round; `offering`: schools of the district in the model's grade.
+///
+/// # Errors
+/// [`GrowthError`] when the rows are not the model's, or more schools have rows than offer the grade.
+pub fn effect_words(
+    model: &Model,
+    grid: &EffectGrid,
+    broadcast: &Broadcast,
+    rows: &[GrowthRow],
+    offering: usize,
+) -> Result<Vec<i64>, GrowthError> {
+    let wrong = |what: &str| GrowthError { model: model.name.clone(), what: what.to_owned() };
+    let too_large = || {
+        wrong("an effect passes its bound; ask the hub for bounds of scores closer to the scores")
+    };
+    let mut sums: Vec<Sum> = match &model.noisy {
+        None => {
+            let schools = SchoolSums::of(rows, model)?;
+            let sums = schools.values().map(|school| exact(model, broadcast, school));
+            sums.collect::<Option<_>>().ok_or_else(too_large)?
+        }
+        Some(noisy) => clipped(model, noisy, broadcast, rows).ok_or_else(too_large)?,
+    };
+    if model.noisy.is_some() {
+        let empty = offering.checked_sub(sums.len());
+        let empty =
+            empty.ok_or_else(|| wrong("students are at a school that offers no such grade"))?;
+        sums.extend(std::iter::repeat_n((0, 0), empty));
+    }
+    let count = |k: i64| {
+        sums.iter().try_fold(0_i64, |count, (n, sum)| {
+            Some(count + i64::from(grid.is_at_most(*n, *sum, k)?))
+        })
+    };
+    model.thresholds().map(count).collect::<Option<_>>().ok_or_else(too_large)
+}
+
+/// Σ(y − D'β) over a school: school means sum to what the students sum to.
+fn exact(model: &Model, broadcast: &Broadcast, school: &SchoolSums) -> Option<Sum> {
+    let fine = i128::from(school.t[model.outcome()]) << COEFFICIENT_BITS;
+    let explained = model.sources().zip(&broadcast.ols).try_fold(0_i128, |sum, (at, beta)| {
+        sum.checked_add(i128::from(school.t[at]).checked_mul((*beta).into())?)
+    });
+    let residual = fine.checked_sub(explained?)?;
+    Some((school.n, residual >> (COEFFICIENT_BITS - EFFECT_BITS)))
+}
+
+/// The same of clipped residuals, itself clipped.
+fn clipped(
+    model: &Model,
+    noisy: &NoisyModel,
+    broadcast: &Broadcast,
+    rows: &[GrowthRow],
+) -> Option<Vec<Sum>> {
+    let mut schools: BTreeMap<u32, Sum> = BTreeMap::new();
+    for row in rows {
+        let one = residual(model, &broadcast.ols, row)?.clamp(-noisy.clip, noisy.clip);
+        let (n, sum) = schools.entry(row.school).or_default();
+        (*n, *sum) = (*n + 1, *sum + i128::from(one));
+    }
+    let sums = schools.into_values().map(|(n, sum)| {
+        let most = i128::from(n) * i128::from(noisy.school_clip);
+        (n, sum.clamp(-most, most) << EFFECT_BITS)
+    });
+    Some(sums.collect())
+}
