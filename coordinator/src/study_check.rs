@@ -299,7 +299,7 @@ impl Check {
             "years_measured": years_measured(study),
             "years_read": years_read(study),
             "tables": study.tables.iter().map(table_json).collect::<Vec<_>>(),
-            "growth": Model::of_study(study).iter().map(model_json).collect::<Vec<_>>(),
+            "growth": Model::of_study(study).iter().map(|one| model_json(study, one)).collect::<Vec<_>>(),
             "questions": questions,
             "public_inputs": {
                 "schools": {"file": study.schools.file, "sha256": study.schools.sha256},

@@ -34,10 +34,7 @@ use crate::{
     canonical::{Digest, Transcript},
     category::Grade,
     schools::PUBLIC_UNITS,
-    study::{
-        Covariate, GrowthSpec, Measurement, Prior, PublicColumn, Regressor, SEM_UNITS_PER_POINT,
-        Study,
-    },
+    study::{Covariate, GrowthSpec, Prior, PublicColumn, Regressor, SEM_UNITS_PER_POINT, Study},
 };
 
 /// Radix of the two words of a quantity: v = high·2⁴⁸ + low, 0 ≤ low < 2⁴⁸.
@@ -220,15 +217,6 @@ impl Model {
     #[must_use]
     pub fn regressor_units(&self) -> Vec<u32> {
         self.sources().map(|at| self.columns[at].units).collect()
-    }
-
-    /// The errors of the priors, hundredths of a point, when they are public constants.
-    #[must_use]
-    pub fn constant_errors<'a>(&self, study: &'a Study) -> Option<&'a [u32]> {
-        match &study.growth[self.section].measurement {
-            Measurement::Constant(errors) => Some(errors),
-            Measurement::None | Measurement::Column => None,
-        }
     }
 
     /// Bits of the largest |Σ over one district of n·b_j·b_k|.

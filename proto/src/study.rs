@@ -9,6 +9,7 @@ mod cohort;
 mod date;
 mod error;
 mod growth;
+mod measurement;
 mod parse;
 mod raw;
 
@@ -27,8 +28,9 @@ pub use self::{
     error::StudyError,
     growth::{
         Covariate, GrowthSpec, MAX_COVARIATES, MAX_GROWTH, MAX_PRIORS, MAX_PUBLIC, MAX_YEARS_BACK,
-        Measurement, NoisySpec, Prior, PublicColumn, Regressor, SEM_UNITS_PER_POINT, Sample, Start,
+        NoisySpec, Prior, PublicColumn, Regressor, Sample, Start,
     },
+    measurement::{MAX_SEM_RANGES, Measurement, PriorSem, SEM_UNITS_PER_POINT, SemRange},
 };
 
 /// Largest study document, bytes.

@@ -45,12 +45,13 @@ pub(super) fn growth_json(one: &GrowthForecast) -> Value {
 }
 
 /// One model, whatever the mode.
-pub(super) fn model_json(model: &Model) -> Value {
+pub(super) fn model_json(study: &Study, model: &Model) -> Value {
     json!({
         "model": model.name,
         "school_year": model.year,
         "grade": model.grade,
         "coefficients": model.coefficient_names(),
+        "measurement": study.growth[model.section].measurement.kind(),
         "rho": model.noisy.as_ref().map(|noisy| noisy.rho),
         "starts_from_earlier_coefficients":
             model.noisy.as_ref().is_some_and(|noisy| noisy.start.is_some()),

@@ -7,7 +7,9 @@
 
 use flashlight_proto::{
     growth::{Column, ColumnKind, Model},
-    study::{Covariate, GrowthSpec, Measurement, Prior, SEM_UNITS_PER_POINT, Sample, Study},
+    study::{
+        Covariate, GrowthSpec, Measurement, Prior, PriorSem, SEM_UNITS_PER_POINT, Sample, Study,
+    },
 };
 
 use super::GrowthRow;
@@ -216,7 +218,14 @@ impl<'a> Reading<'a> {
     fn errors(&mut self, earlier: &[Earlier]) -> Option<Vec<u32>> {
         let errors = match &self.spec.measurement {
             Measurement::None => Some(Vec::new()),
-            Measurement::Constant(errors) => Some(errors.clone()),
+            Measurement::Public(errors) => {
+                let grade = |back| GrowthSpec::prior_grade(self.model.grade, back);
+                let priors = self.spec.priors.iter().zip(errors).zip(earlier);
+                let one = |((prior, errors), one): ((&Prior, &PriorSem), &Earlier)| {
+                    errors.at(grade(prior.years_back)?, one.units)
+                };
+                priors.map(one).collect()
+            }
             Measurement::Column => earlier.iter().map(|one| hundredths(one.sem?)).collect(),
         };
         self.without_sem += u64::from(errors.is_none());

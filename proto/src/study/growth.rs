@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use super::Rho;
+use super::{Measurement, Rho};
 use crate::{
     canonical::Digest,
     category::{Family, Grade, Subject},
@@ -22,8 +22,6 @@ pub const MAX_COVARIATES: usize = 16;
 pub const MAX_YEARS_BACK: u8 = 4;
 /// Most columns of the public school table in one model.
 pub const MAX_PUBLIC: usize = 16;
-/// Grid of standard errors of measurement: hundredths of a point.
-pub const SEM_UNITS_PER_POINT: u32 = 100;
 
 /// A checked `[[growth]]` section.
 #[derive(Clone, Debug, PartialEq)]
@@ -137,25 +135,6 @@ pub enum Regressor {
     Prior(usize),
     /// Index into `covariates`.
     Covariate(usize),
-}
-
-/// What is known of the priors' errors of measurement.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Measurement {
-    /// Nothing: no errors-in-variables estimates.
-    None,
-    /// One public standard error per prior, in hundredths of a point, in the order of the priors.
-    Constant(Vec<u32>),
-    /// The `sem` beside each score; a student without one is in no model.
-    Column,
-}
-
-impl Measurement {
-    /// Whether errors-in-variables estimates are asked for.
-    #[must_use]
-    pub const fn is_known(&self) -> bool {
-        !matches!(self, Self::None)
-    }
 }
 
 /// Which students count.

@@ -155,11 +155,73 @@ pub(super) struct RawPrior {
     pub(super) centre: Option<Points>,
 }
 
-#[derive(Deserialize)]
-#[serde(untagged)]
 pub(super) enum RawMeasurement {
     Word(String),
-    Constant(BTreeMap<Subject, Points>),
+    Subjects(BTreeMap<Subject, RawSem>),
+}
+
+impl<'de> Deserialize<'de> for RawMeasurement {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Words;
+        impl<'de> de::Visitor<'de> for Words {
+            type Value = RawMeasurement;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("\"none\", \"column\" or standard errors by subject")
+            }
+
+            fn visit_str<E: de::Error>(self, word: &str) -> Result<RawMeasurement, E> {
+                Ok(RawMeasurement::Word(word.to_owned()))
+            }
+
+            fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<RawMeasurement, A::Error> {
+                let map = de::value::MapAccessDeserializer::new(map);
+                Deserialize::deserialize(map).map(RawMeasurement::Subjects)
+            }
+        }
+        deserializer.deserialize_any(Words)
+    }
+}
+
+/// Standard errors of measurement of one subject.
+pub(super) enum RawSem {
+    Constant(Points),
+    Grades(BTreeMap<Grade, Vec<RawSemRange>>),
+}
+
+impl<'de> Deserialize<'de> for RawSem {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Either;
+        impl<'de> de::Visitor<'de> for Either {
+            type Value = RawSem;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a standard error in points, or ranges of scores by grade")
+            }
+
+            fn visit_i64<E: de::Error>(self, points: i64) -> Result<RawSem, E> {
+                Ok(RawSem::Constant(Points::Whole(points)))
+            }
+
+            fn visit_f64<E: de::Error>(self, points: f64) -> Result<RawSem, E> {
+                Ok(RawSem::Constant(Points::Decimal(points)))
+            }
+
+            fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<RawSem, A::Error> {
+                let map = de::value::MapAccessDeserializer::new(map);
+                Deserialize::deserialize(map).map(RawSem::Grades)
+            }
+        }
+        deserializer.deserialize_any(Either)
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawSemRange {
+    pub(super) from: Points,
+    pub(super) to: Points,
+    pub(super) sem: Points,
 }
 
 /// A score as written: points, whole or decimal.

@@ -200,6 +200,58 @@ fn with_the_sem_column_each_prior_has_its_own_and_who_has_none_is_out() {
 }
 
 #[test]
+fn a_table_of_standard_errors_is_read_at_the_clipped_score_of_the_prior_s_grade() {
+    let table = "[growth.measurement]\nELA = 15.5\n[growth.measurement.MATH]\n\
+                 \"03\" = [{ from = 2100, to = 2389.9, sem = 30 }, { from = 2390, to = 2599.9, sem = 20.25 }, \
+                 { from = 2600, to = 2600, sem = 44 }]\n\"04\" = [{ from = 2200, to = 2700, sem = 1 }]\n";
+    for (score, sem) in [
+        ("1000", 3_000),
+        ("2100", 3_000),
+        ("2389.9", 3_000),
+        ("2390", 2_025),
+        ("2599.9", 2_025),
+        ("2600", 4_400),
+        ("2999", 4_400),
+    ] {
+        for own in [false, true] {
+            let mut files = Files::new();
+            if own {
+                files.tested(&format!("P01,T,2023-05-01,2023,MATH,03,101,{score},9,true"));
+            } else {
+                files.priors = files.priors.replace("2390", score);
+            }
+            let (rows, _) = files.rows(table);
+            assert_eq!(rows[0].errors, [sem, 1_550], "{score}, own: {own}");
+        }
+    }
+}
+
+#[test]
+fn a_table_that_is_the_same_everywhere_gives_the_words_that_the_constant_gives() {
+    let words = |rest: &str| {
+        let study = study(SCHOOLS, rest);
+        let table = SchoolTable::parse(SCHOOLS.as_bytes()).unwrap();
+        let layout = flashlight_proto::layout::Layout::derive(&study, &table).unwrap();
+        let mut files = Files::new();
+        files.pupil("P02", "N");
+        files.priors = files.priors.replacen("2390", "2599.5", 1);
+        let (rows, _) = files.rows(rest);
+        let schools = super::super::SchoolSums::of(&rows, &layout.growth()[0].model).unwrap();
+        super::super::growth_words(&layout.growth()[0], &schools).unwrap()
+    };
+    let constant = words("measurement = { MATH = 14.25, ELA = 15.5 }");
+    let table = |sem: &str| {
+        words(&format!(
+            "[growth.measurement]\nELA = {{ \"03\" = [{{ from = 2100, to = 2600, sem = 15.5 }}] }}\n\
+             MATH = {{ \"03\" = [{{ from = 2000, to = 2400, sem = 14.25 }}, \
+             {{ from = 2400.1, to = 2600, sem = {sem} }}] }}\n"
+        ))
+    };
+    assert_eq!(table("14.25"), constant);
+    assert_ne!(table("14.26"), constant);
+}
+
+#[test]
 fn who_was_tested_at_a_school_of_another_district_is_out_and_told() {
     let mut files = Files::new();
     for (id, school) in [("P02", "201"), ("P03", "999"), ("P04", "102")] {

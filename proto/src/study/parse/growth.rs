@@ -1,5 +1,6 @@
 //! The checks of `[[growth]]`.
 
+mod measurement;
 mod noisy;
 
 use std::collections::BTreeMap;
@@ -12,14 +13,12 @@ use super::{Place, line_at, name, twice, within};
 use crate::{
     category::{Family, Grade, Subject},
     study::{
-        Covariate, GrowthSpec, MAX_COVARIATES, MAX_GROWTH, MAX_PRIORS, MAX_YEARS_BACK, Measurement,
-        Mode, Prior, Regressor, SEM_UNITS_PER_POINT, Sample, StudyError, TestSpec,
-        raw::{Points, RawGrowth, RawMeasurement, RawPrior},
+        Covariate, GrowthSpec, MAX_COVARIATES, MAX_GROWTH, MAX_PRIORS, MAX_YEARS_BACK, Mode, Prior,
+        Regressor, Sample, StudyError, TestSpec,
+        raw::{RawGrowth, RawPrior},
     },
 };
 
-/// Largest standard error of measurement, points.
-const SEM_MOST: i64 = 10_000;
 /// Stands for all priors among the concentrations.
 const PRIORS: &str = "priors";
 
@@ -90,7 +89,7 @@ fn section(
         return Err(place.duplicate("covariates", covariate));
     }
     let concentrations = concentrations(place, &raw.concentrations, &priors, &covariates)?;
-    let measurement = measurement(place, raw.measurement, &priors)?;
+    let measurement = measurement::measurement(place, raw.measurement, (&grades, &priors), test)?;
     let sample = match raw.sample.as_deref() {
         None | Some("continuous") => Sample::Continuous,
         Some("all") => Sample::All,
@@ -217,44 +216,4 @@ fn concentrations(
         Some(_) => Err(place.duplicate("concentrations", "a mean that is named already")),
         None => Ok(found),
     }
-}
-
-fn measurement(
-    place: &Place<'_>,
-    raw: Option<RawMeasurement>,
-    priors: &[Prior],
-) -> Result<Measurement, StudyError> {
-    let constants: BTreeMap<Subject, Points> = match raw {
-        None => return Ok(Measurement::None),
-        Some(RawMeasurement::Word(word)) => {
-            return match word.as_str() {
-                "none" => Ok(Measurement::None),
-                "column" => Ok(Measurement::Column),
-                _ => {
-                    let what = "must be \"none\", \"column\" or one standard error per subject, such \
-                                as { MATH = 25.0, ELA = 27.0 }";
-                    Err(place.value("measurement", what))
-                }
-            };
-        }
-        Some(RawMeasurement::Constant(constants)) => constants,
-    };
-    let one = |prior: &Prior| {
-        let points = constants.get(&prior.subject).ok_or_else(|| {
-            place.value("measurement", format_args!("has no standard error for {}", prior.subject))
-        })?;
-        let units = points.on_grid(SEM_UNITS_PER_POINT);
-        let most = SEM_MOST * i64::from(SEM_UNITS_PER_POINT);
-        let units = units.filter(|units| (1..=most).contains(units));
-        units.and_then(|units| u32::try_from(units).ok()).ok_or_else(|| {
-            let what = format!(
-                "the standard error of {} must be above 0, at most {SEM_MOST} points, and a multiple \
-                 of 1/{SEM_UNITS_PER_POINT}",
-                prior.subject
-            );
-            place.value("measurement", what)
-        })
-    };
-    let constants = priors.iter().map(one).collect::<Result<_, _>>()?;
-    Ok(Measurement::Constant(constants))
 }
