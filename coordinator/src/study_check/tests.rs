@@ -175,6 +175,7 @@ fn growth_models_are_listed_with_their_forecast_in_text_and_json() {
         serde_json::json!(["one", "MATH-1", "public_sed"])
     );
     assert_eq!(json["growth"][0]["rho"], 0.1);
+    assert_eq!(json["growth"][0]["measurement"], "none");
     let forecast = &json["growth_forecast"][0];
     assert_eq!((&forecast["students"], &forecast["schools"]), (&267.0.into(), &4.into()));
     assert!(forecast["effects"].as_f64().unwrap() > 0.22, "{forecast}");
