@@ -71,9 +71,7 @@ fn model(one: &GrowthEstimates) -> String {
         ));
     }
     lines.extend(one.notes.iter().map(|note| format!("  note: {note}")));
-    lines.push(
-        "  EIV: corrected for the priors' errors of measurement. School effects: REML.".to_owned(),
-    );
+    lines.push("  EIV: corrected for the priors' errors of measurement.".to_owned());
     lines.push(String::new());
     lines.join("\n")
 }

@@ -5,7 +5,8 @@
 //! τ²(1 − γ) + γ²D̄'Var(β)D̄. Stays at the district.
 
 use flashlight_proto::growth::Model;
-use flashlight_proto::release::MixedEstimates;
+use flashlight_proto::release::{EivEstimates, MixedEstimates};
+use flashlight_proto::study::SEM_UNITS_PER_POINT;
 
 use super::SchoolSums;
 
@@ -29,16 +30,11 @@ pub fn school_effect(
     school: &SchoolSums,
     fit: &MixedEstimates,
 ) -> Option<SchoolEffect> {
-    let p = model.p();
-    if fit.beta.len() != p || fit.covariance.len() != p || school.n < 1 {
+    if fit.covariance.len() != model.p() {
         return None;
     }
+    let (means, residual) = mean_residual(model, school, &fit.beta)?;
     let n = points(school.n);
-    let mean = |at: usize| points(school.t[at]) / (n * f64::from(model.columns[at].units));
-    let means: Vec<f64> = model.sources().map(mean).collect();
-    let outcome = &model.columns[model.outcome()];
-    let y = mean(model.outcome()) + points(outcome.centre) / f64::from(outcome.units);
-    let residual = y - means.iter().zip(&fit.beta).map(|(mean, beta)| mean * beta).sum::<f64>();
     let gamma = n * fit.tau2 / n.mul_add(fit.tau2, fit.sigma2);
     let rows = fit.covariance.iter().zip(&means);
     let spread: f64 =
@@ -52,9 +48,62 @@ pub fn school_effect(
     })
 }
 
+/// The effect of one school under coefficients corrected for the priors' errors of measurement.
+///
+/// School means are of observed priors, so a mean residual holds −ν̄'(β + γ), β and γ the coefficients of
+/// the priors and of their means: its variance but for u is σ̃²/n, σ̃² = σ² + (β + γ)'Σ̄(β + γ), Σ̄ the
+/// school's mean squared errors of measurement. The prediction error variance is τ²(1 − γ): the release
+/// carries no covariance of these coefficients, so their error is left out, and intervals are too short
+/// where there are few schools. `None` where there are no such coefficients or sizes differ.
+#[must_use]
+pub fn corrected_effect(
+    model: &Model,
+    school: &SchoolSums,
+    fit: &EivEstimates,
+) -> Option<SchoolEffect> {
+    let beta = &fit.mixed.as_ref()?.beta;
+    let (_, residual) = mean_residual(model, school, beta)?;
+    let n = points(school.n);
+    let sigma2 = fit.share.mul_add(observed_error(model, school, beta), fit.sigma2);
+    let gamma = n * fit.tau2 / n.mul_add(fit.tau2, sigma2);
+    let pev = fit.tau2 * (1.0 - gamma);
+    Some(SchoolEffect {
+        n: school.n,
+        residual,
+        effect: gamma * residual,
+        error: pev.max(0.0).sqrt(),
+    })
+}
+
+/// (β + γ)'Σ̄(β + γ), points squared.
+fn observed_error(model: &Model, school: &SchoolSums, beta: &[f64]) -> f64 {
+    let per_point = f64::from(SEM_UNITS_PER_POINT);
+    let priors = school.c.iter().enumerate().map(|(at, sum)| {
+        let of = model.sources().zip(beta).filter(|(source, _)| *source == 1 + at);
+        let slope: f64 = of.map(|(_, one)| one).sum();
+        let sum = i64::try_from(*sum).map_or(f64::NAN, points);
+        slope * slope * sum / (points(school.n) * per_point * per_point)
+    });
+    priors.sum()
+}
+
+/// D̄ and r̄ of one school, points. `None` where the sizes differ or nobody is there.
+fn mean_residual(model: &Model, school: &SchoolSums, beta: &[f64]) -> Option<(Vec<f64>, f64)> {
+    if beta.len() != model.p() || school.n < 1 {
+        return None;
+    }
+    let n = points(school.n);
+    let mean = |at: usize| points(school.t[at]) / (n * f64::from(model.columns[at].units));
+    let means: Vec<f64> = model.sources().map(mean).collect();
+    let outcome = &model.columns[model.outcome()];
+    let y = mean(model.outcome()) + points(outcome.centre) / f64::from(outcome.units);
+    let residual = y - means.iter().zip(beta).map(|(mean, beta)| mean * beta).sum::<f64>();
+    Some((means, residual))
+}
+
 /// A sum of one school, which is far below 2⁵³.
 fn points(sum: i64) -> f64 {
-    #[expect(clippy::cast_precision_loss, reason = "at most 4,096 values below 2²⁸")]
+    #[expect(clippy::cast_precision_loss, reason = "at most 4,096 values below 2⁴⁰")]
     let points = sum as f64;
     points
 }

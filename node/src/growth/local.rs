@@ -5,12 +5,12 @@ use std::fmt;
 use flashlight_proto::growth::Model;
 use flashlight_proto::identity::DistrictId;
 use flashlight_proto::release::{
-    EffectDistribution, MixedEstimates, NoisyGrowth, Release, Standing,
+    EffectDistribution, EivEstimates, MixedEstimates, NoisyGrowth, Release, Standing,
 };
 use flashlight_proto::schools::SchoolTable;
 use flashlight_proto::study::Study;
 
-use super::{GrowthError, SchoolEffect, SchoolSums, growth_rows, school_effect};
+use super::{GrowthError, SchoolEffect, SchoolSums, corrected_effect, growth_rows, school_effect};
 use crate::indicators::Schools;
 use crate::records::Records;
 
@@ -23,6 +23,9 @@ pub struct LocalGrowth {
     pub model: String,
     /// School id and effect, by id; empty where no student of the district is in the model.
     pub schools: Vec<(String, SchoolEffect)>,
+    /// The same under coefficients corrected for the priors' errors of measurement; empty where the
+    /// release has none.
+    pub corrected: Vec<(String, SchoolEffect)>,
     /// The network's distribution of effects, where the release has it.
     pub network: Option<EffectDistribution>,
     /// Why there are no effects, where the release has no random intercepts to shrink with.
@@ -50,11 +53,13 @@ pub fn local_growth(
 ) -> Result<Vec<LocalGrowth>, GrowthError> {
     let schools = Schools::public(records, schools, district);
     let models = Model::of_study(study);
-    let exact = release.growth().iter().map(|one| (one.reml.clone(), &one.effects));
-    let noisy = release.noisy_growth().iter().map(|one| (Some(shrinkage(one)), &one.effects));
+    let exact =
+        release.growth().iter().map(|one| (one.reml.clone(), one.eiv.as_ref(), &one.effects));
+    let noisy =
+        release.noisy_growth().iter().map(|one| (Some(shrinkage(one)), None, &one.effects));
     let both = models.into_iter().zip(exact.chain(noisy));
-    both.map(|(model, (fit, network))| {
-        let found = of_model(records, study, &schools, &model, fit.as_ref())?;
+    both.map(|(model, (reml, eiv, network))| {
+        let found = of_model(records, study, &schools, &model, (reml.as_ref(), eiv))?;
         Ok(LocalGrowth { network: network.clone(), ..found })
     })
     .collect()
@@ -79,61 +84,79 @@ fn of_model(
     study: &Study,
     schools: &Schools,
     model: &Model,
-    fit: Option<&MixedEstimates>,
+    (reml, eiv): (Option<&MixedEstimates>, Option<&EivEstimates>),
 ) -> Result<LocalGrowth, GrowthError> {
-    let found = |schools, without| LocalGrowth {
-        model: model.name.clone(),
-        schools,
-        network: None,
-        without,
-    };
-    let Some(fit) = fit else {
-        return Ok(found(Vec::new(), Some("the release has no REML fit; its notes say why")));
-    };
     let (rows, _) = growth_rows(records, study, schools, model);
     let sums = SchoolSums::of(&rows, model)?;
-    let mut effects: Vec<(String, SchoolEffect)> = sums
-        .iter()
-        .filter_map(|(number, school)| {
-            let id = records.schools.get(usize::try_from(*number).ok()?)?;
-            Some((id.clone(), school_effect(model, school, fit)?))
-        })
-        .collect();
-    effects.sort_by(|one, two| one.0.cmp(&two.0));
-    Ok(found(effects, None))
+    let of = |effect: &dyn Fn(&SchoolSums) -> Option<SchoolEffect>| {
+        let mut effects: Vec<(String, SchoolEffect)> = sums
+            .iter()
+            .filter_map(|(number, school)| {
+                let id = records.schools.get(usize::try_from(*number).ok()?)?;
+                Some((id.clone(), effect(school)?))
+            })
+            .collect();
+        effects.sort_by(|one, two| one.0.cmp(&two.0));
+        effects
+    };
+    Ok(LocalGrowth {
+        model: model.name.clone(),
+        schools: of(&|school| school_effect(model, school, reml?)),
+        corrected: of(&|school| corrected_effect(model, school, eiv?)),
+        network: None,
+        without: reml.is_none().then_some("the release has no REML fit; its notes say why"),
+    })
 }
 
 impl fmt::Display for LocalGrowth {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "growth {}, points of the test", self.model)?;
-        if let Some(why) = self.without {
-            return writeln!(f, "  {why}");
+        match self.without {
+            Some(why) => writeln!(f, "  {why}")?,
+            None if self.schools.is_empty() => {
+                let text = "no student of this district has all scores and flags of the model";
+                writeln!(f, "  {text}")?;
+            }
+            None => self.table(f, &self.schools, true)?,
         }
-        if self.schools.is_empty() {
-            let text = "no student of this district has all scores and flags of the model";
-            return writeln!(f, "  {text}");
+        if !self.corrected.is_empty() {
+            writeln!(f, "  corrected for the priors' errors of measurement")?;
+            self.table(f, &self.corrected, false)?;
         }
+        Ok(())
+    }
+}
+
+impl LocalGrowth {
+    /// `ranked`: whether these are the effects that the network's distribution is of.
+    fn table(
+        &self,
+        f: &mut fmt::Formatter<'_>,
+        schools: &[(String, SchoolEffect)],
+        ranked: bool,
+    ) -> fmt::Result {
+        let ranked = ranked && self.network.is_some();
         write!(
             f,
-            "  {:<16} {:>8} {:>14} {:>8} {:>18}",
+            "  {:<16} {:>8} {:>14} {:>8} {:>16}",
             "school", "students", "mean residual", "growth", "95 % interval"
         )?;
-        if self.network.is_some() {
-            write!(f, "  {:>10} {:>9} {:>5}", "percentile", "interval", "level")?;
+        if ranked {
+            write!(f, "  {:>10} {:>11} {:>5}", "percentile", "interval", "level")?;
         }
         writeln!(f)?;
-        for (school, one) in &self.schools {
+        for (school, one) in schools {
             let [low, high] = [-WIDTH, WIDTH].map(|width| width.mul_add(one.error, one.effect));
             let interval = format!("{low:+.1} to {high:+.1}");
             write!(
                 f,
-                "  {school:<16} {:>8} {:>+14.1} {:>+8.1} {interval:>18}",
+                "  {school:<16} {:>8} {:>+14.1} {:>+8.1} {interval:>16}",
                 one.n, one.residual, one.effect
             )?;
-            if let Some(standing) = self.standing(one) {
+            if let Some(standing) = self.standing(one).filter(|_| ranked) {
                 let Standing { percentile, low, high, level } = standing;
                 let interval = format!("{low:.0} to {high:.0}");
-                write!(f, "  {percentile:>10.0} {interval:>9} {level:>5}")?;
+                write!(f, "  {percentile:>10.0} {interval:>11} {level:>5}")?;
             }
             writeln!(f)?;
         }

@@ -80,6 +80,7 @@ fn json(found: &[LocalGrowth]) -> serde_json::Value {
         serde_json::json!({
             "model": one.model,
             "schools": one.schools.iter().map(school).collect::<Vec<_>>(),
+            "corrected": one.corrected.iter().map(school).collect::<Vec<_>>(),
             "without": one.without,
         })
     };

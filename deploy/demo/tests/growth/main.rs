@@ -14,7 +14,9 @@ use std::path::Path;
 use std::process::Command;
 
 use flashlight_coordinator::estimate::growth::{constants, estimates};
-use flashlight_node::growth::{GrowthRow, SchoolSums, growth_words, school_effect};
+use flashlight_node::growth::{
+    GrowthRow, SchoolSums, corrected_effect, growth_words, school_effect,
+};
 use flashlight_proto::canonical::Digest;
 use flashlight_proto::growth::{Broadcast, Model};
 use flashlight_proto::layout::{GrowthBlock, Layout};
