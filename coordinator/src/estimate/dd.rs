@@ -183,6 +183,12 @@ impl Matrix {
         })
     }
 
+    /// By row, as doubles.
+    pub(super) fn rows(&self) -> Vec<Vec<f64>> {
+        let row = |j: usize| (0..self.size()).map(|k| self.at(j, k).value()).collect();
+        (0..self.size()).map(row).collect()
+    }
+
     pub(super) fn diagonal(&self) -> impl Iterator<Item = Dd> {
         (0..self.size).map(|at| self.at(at, at))
     }

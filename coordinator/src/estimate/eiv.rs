@@ -61,10 +61,12 @@ impl Eiv {
 
     pub(super) fn finish(self, first: &First<'_>, second: &Second) -> EivEstimates {
         let robust = second.meat_eiv.as_ref().filter(|_| self.share >= 1.0);
+        let robust = robust.map(|meat| self.inverse.sandwich(meat));
         let mixed = self.mixed(first, second);
         EivEstimates {
             beta: first.shown(&self.beta),
-            se_cr0: robust.map(|meat| errors(&self.inverse.sandwich(meat), Dd::ONE)),
+            se_cr0: robust.as_ref().map(|covariance| errors(covariance, Dd::ONE)),
+            covariance: robust.as_ref().map(Matrix::rows),
             sigma2: self.sigma2.value(),
             tau2: self.tau2.value(),
             share: self.share,

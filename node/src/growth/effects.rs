@@ -36,10 +36,7 @@ pub fn school_effect(
     let (means, residual) = mean_residual(model, school, &fit.beta)?;
     let n = points(school.n);
     let gamma = n * fit.tau2 / n.mul_add(fit.tau2, fit.sigma2);
-    let rows = fit.covariance.iter().zip(&means);
-    let spread: f64 =
-        rows.map(|(row, one)| one * row.iter().zip(&means).map(|(a, b)| a * b).sum::<f64>()).sum();
-    let pev = fit.tau2 * (1.0 - gamma) + gamma * gamma * spread;
+    let pev = fit.tau2 * (1.0 - gamma) + gamma * gamma * spread(&fit.covariance, &means);
     Some(SchoolEffect {
         n: school.n,
         residual,
@@ -52,9 +49,11 @@ pub fn school_effect(
 ///
 /// School means are of observed priors, so a mean residual holds −ν̄'(β + γ), β and γ the coefficients of
 /// the priors and of their means: its variance but for u is σ̃²/n, σ̃² = σ² + (β + γ)'Σ̄(β + γ), Σ̄ the
-/// school's mean squared errors of measurement. The prediction error variance is τ²(1 − γ): the release
-/// carries no covariance of these coefficients, so their error is left out, and intervals are too short
-/// where there are few schools. `None` where there are no such coefficients or sizes differ.
+/// school's mean squared errors of measurement. The prediction error variance is τ²(1 − γ) + γ²D̄'Var(β)D̄
+/// with the sandwich covariance of the coefficients without random intercepts, in place of those with
+/// them, whose scores nobody sums. Where the release has none (only a share of the correction was made),
+/// the coefficients' error is left out, and intervals are too short. `None` where there are no such
+/// coefficients or sizes differ.
 #[must_use]
 pub fn corrected_effect(
     model: &Model,
@@ -62,11 +61,16 @@ pub fn corrected_effect(
     fit: &EivEstimates,
 ) -> Option<SchoolEffect> {
     let beta = &fit.mixed.as_ref()?.beta;
-    let (_, residual) = mean_residual(model, school, beta)?;
+    let (means, residual) = mean_residual(model, school, beta)?;
+    let of_coefficients = match &fit.covariance {
+        Some(covariance) if covariance.len() != model.p() => return None,
+        Some(covariance) => spread(covariance, &means),
+        None => 0.0,
+    };
     let n = points(school.n);
     let sigma2 = fit.share.mul_add(observed_error(model, school, beta), fit.sigma2);
     let gamma = n * fit.tau2 / n.mul_add(fit.tau2, sigma2);
-    let pev = fit.tau2 * (1.0 - gamma);
+    let pev = fit.tau2 * (1.0 - gamma) + gamma * gamma * of_coefficients;
     Some(SchoolEffect {
         n: school.n,
         residual,
@@ -85,6 +89,12 @@ fn observed_error(model: &Model, school: &SchoolSums, beta: &[f64]) -> f64 {
         slope * slope * sum / (points(school.n) * per_point * per_point)
     });
     priors.sum()
+}
+
+/// D̄'Var(β)D̄.
+fn spread(covariance: &[Vec<f64>], means: &[f64]) -> f64 {
+    let row = |row: &Vec<f64>| row.iter().zip(means).map(|(a, b)| a * b).sum::<f64>();
+    covariance.iter().zip(means).map(|(one, mean)| mean * row(one)).sum()
 }
 
 /// D̄ and r̄ of one school, points. `None` where the sizes differ or nobody is there.

@@ -112,6 +112,8 @@ pub struct EivEstimates {
     pub beta: Vec<f64>,
     /// Sandwich standard errors, CR0; the clusters are schools. `None` where `share` is below 1.
     pub se_cr0: Option<Vec<f64>>,
+    /// Their covariance, alike; of the random intercepts' coefficients it is an approximation.
+    pub covariance: Option<Vec<Vec<f64>>>,
     /// σ², without the errors of measurement.
     pub sigma2: f64,
     /// τ², at least 0.
@@ -171,11 +173,11 @@ impl GrowthEstimates {
     fn has_shape(&self, p: usize, within: usize) -> bool {
         let finite = |list: &[f64]| list.iter().all(|number| number.is_finite());
         let list = |list: &[f64]| list.len() == p && finite(list);
+        let square = |rows: &[Vec<f64>]| rows.len() == p && rows.iter().all(|row| list(row));
         let mixed = |fit: &MixedEstimates| {
-            let square = fit.covariance.len() == p && fit.covariance.iter().all(|row| list(row));
             list(&fit.beta)
                 && list(&fit.se)
-                && square
+                && square(&fit.covariance)
                 && finite(&[fit.lambda, fit.sigma2, fit.tau2, fit.deviance])
         };
         let Self { ols, henderson, reml, ml, eiv, .. } = self;
@@ -193,6 +195,7 @@ impl GrowthEstimates {
                 .is_none_or(|mixed| list(&mixed.beta) && mixed.lambda.is_finite());
             list(&fit.beta)
                 && fit.se_cr0.as_ref().is_none_or(|se| list(se))
+                && fit.covariance.as_ref().is_none_or(|rows| square(rows))
                 && finite(&[fit.sigma2, fit.tau2, fit.share])
                 && corrected
         });

@@ -129,7 +129,7 @@ fn corrected_coefficients_and_variance_components_are_those_the_networks_were_ma
 
 #[test]
 fn corrected_school_effects_miss_the_true_ones_as_often_as_their_intervals_say() {
-    const NETWORKS: u32 = 40;
+    const NETWORKS: u32 = 160;
     const SCHOOLS: u32 = 250;
     let seed = SEED + 1;
     let (study, table) = study(SECTION);
