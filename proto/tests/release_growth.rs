@@ -17,8 +17,8 @@ use flashlight_proto::{
     canonical::Digest,
     growth::Model,
     release::{
-        FOLDER_FILES, GROWTH_FILE, GrowthEstimates, HendersonEstimates, LaterRound, OlsEstimates,
-        Release, ReleaseError, verify_folder,
+        EivEstimates, FOLDER_FILES, GROWTH_FILE, GrowthEstimates, HendersonEstimates, LaterRound,
+        OlsEstimates, Release, ReleaseError, verify_folder,
     },
 };
 use round::{facts, hub};
@@ -183,4 +183,28 @@ fn no_release_is_made_of_estimates_or_rounds_that_the_study_does_not_have() {
     infinite[0].ols.rss = f64::INFINITY;
     assert_eq!(code(build(&draft, true, infinite)), Some("release_growth"));
     assert_eq!(code(build(&draft, true, good)), None);
+}
+
+#[test]
+fn a_covariance_of_corrected_coefficients_is_square_and_of_their_number_or_absent() {
+    let measured = format!("{GROWTH}measurement = {{ MATH = 2.5 }}\n");
+    let draft = Draft { tables: measured, ..Draft::default() };
+    let p = Model::of_study(&draft.study().unwrap())[0].p();
+    let code = |covariance| {
+        let mut all = estimates(&draft);
+        let (beta, mixed) = (vec![0.1; p], None);
+        let se_cr0 = Some(vec![0.2; p]);
+        let (sigma2, tau2, share) = (0.3, 0.1, 1.0);
+        all[0].eiv = Some(EivEstimates { beta, se_cr0, covariance, sigma2, tau2, share, mixed });
+        build(&draft, true, all).map_err(|error| error.code()).err()
+    };
+    let square = vec![vec![0.01; p]; p];
+    assert_eq!(code(None), None);
+    assert_eq!(code(Some(square.clone())), None);
+    assert_eq!(code(Some(square[1..].to_vec())), Some("release_growth"));
+    let (mut short, mut infinite) = (square.clone(), square);
+    short[1].pop();
+    assert_eq!(code(Some(short)), Some("release_growth"));
+    infinite[1][0] = f64::INFINITY;
+    assert_eq!(code(Some(infinite)), Some("release_growth"));
 }

@@ -168,6 +168,9 @@ fn agrees(found: &GrowthEstimates, want: &Value) {
     let eiv = found.eiv.as_ref().unwrap();
     agree_all("EIV", &eiv.beta, &want["eiv"]["beta"]);
     agree_all("EIV se", eiv.se_cr0.as_ref().unwrap(), &want["eiv"]["se_CR0"]);
+    let covariance = eiv.covariance.as_ref().unwrap();
+    let diagonal = covariance.iter().enumerate().map(|(at, row)| row[at].sqrt());
+    agree_all("EIV covariance", &diagonal.collect::<Vec<_>>(), &want["eiv"]["se_CR0"]);
     assert!((eiv.share - 1.0).abs() < f64::EPSILON);
 }
 

@@ -94,6 +94,7 @@ fn errors_of_measurement_as_large_as_the_scores_are_corrected_in_part_and_that_i
     let (_, found) = fit(&study, &schools, &rows, |district, _| district);
     let eiv = found.eiv.unwrap();
     assert!(eiv.share < 0.5 && eiv.se_cr0.is_none(), "{}", eiv.share);
+    assert!(eiv.covariance.is_none());
     assert!(found.notes.iter().any(|note| note.contains("Fuller")), "{:?}", found.notes);
 }
 
