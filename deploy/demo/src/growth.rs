@@ -3,7 +3,7 @@
 use std::io::{self, Write as _};
 
 use anyhow::Context as _;
-use flashlight_node::growth::local_growth;
+use flashlight_node::growth::{CORRECTED, local_growth};
 use flashlight_node::records::Records;
 use flashlight_proto::identity::DistrictId;
 use flashlight_proto::release::{GrowthEstimates, NoisyGrowth, Verified};
@@ -33,12 +33,16 @@ pub(crate) fn show(inputs: &Inputs, verified: &Verified, district: &str) -> anyh
     for found in local_growth(&records, study, schools, release, Some(&id))? {
         writeln!(out, "\n  district {district}, at its own node:")?;
         let text = found.to_string();
-        let lines: Vec<&str> = text.lines().collect();
-        for line in lines.iter().take(LINES) {
-            writeln!(out, "  {line}")?;
-        }
-        if let Some(more) = lines.len().checked_sub(LINES).filter(|more| *more > 0) {
-            writeln!(out, "    … and {more} more schools")?;
+        // A table of schools, and perhaps one under corrected coefficients.
+        let (plain, corrected) = text.find(CORRECTED).map_or((&*text, ""), |at| text.split_at(at));
+        for table in [plain, corrected] {
+            let lines: Vec<&str> = table.lines().collect();
+            for line in lines.iter().take(LINES) {
+                writeln!(out, "  {line}")?;
+            }
+            if let Some(more) = lines.len().checked_sub(LINES).filter(|more| *more > 0) {
+                writeln!(out, "    … and {more} more schools")?;
+            }
         }
     }
     writeln!(out)?;

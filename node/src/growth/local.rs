@@ -17,6 +17,9 @@ use crate::records::Records;
 /// A 95 % interval's half-width in standard errors.
 const WIDTH: f64 = 1.96;
 
+/// What stands over the effects under corrected coefficients.
+pub const CORRECTED: &str = "  corrected for the priors' errors of measurement";
+
 /// The effects of a district's schools in one model.
 pub struct LocalGrowth {
     /// `math/03`.
@@ -55,8 +58,7 @@ pub fn local_growth(
     let models = Model::of_study(study);
     let exact =
         release.growth().iter().map(|one| (one.reml.clone(), one.eiv.as_ref(), &one.effects));
-    let noisy =
-        release.noisy_growth().iter().map(|one| (Some(shrinkage(one)), None, &one.effects));
+    let noisy = release.noisy_growth().iter().map(|one| (Some(shrinkage(one)), None, &one.effects));
     let both = models.into_iter().zip(exact.chain(noisy));
     both.map(|(model, (reml, eiv, network))| {
         let found = of_model(records, study, &schools, &model, (reml.as_ref(), eiv))?;
@@ -120,7 +122,7 @@ impl fmt::Display for LocalGrowth {
             None => self.table(f, &self.schools, true)?,
         }
         if !self.corrected.is_empty() {
-            writeln!(f, "  corrected for the priors' errors of measurement")?;
+            writeln!(f, "{CORRECTED}")?;
             self.table(f, &self.corrected, false)?;
         }
         Ok(())

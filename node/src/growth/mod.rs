@@ -10,7 +10,7 @@ mod sums;
 
 pub use self::counts::effect_words;
 pub use self::effects::{SchoolEffect, corrected_effect, school_effect};
-pub use self::local::{LocalGrowth, local_growth, shrinkage};
+pub use self::local::{CORRECTED, LocalGrowth, local_growth, shrinkage};
 pub use self::noisy::noisy_words;
 pub(crate) use self::rows::{PRIOR_SCORES, growth_rows};
 pub use self::sums::{GrowthError, GrowthRow, SchoolSums, growth_words};
