@@ -82,10 +82,10 @@ fn a_third_round_follows_a_second_and_ends_all_three() {
     sign(&mut books, permit(&ask));
     assert_eq!(code(second(&books, &ask)), "growth_order", "there is no second yet");
     let one = first(&books, &ask).unwrap();
-    sign(&mut books, permit(&ask).continuing(one));
+    sign(&mut books, permit(&ask).continuing(one.clone()));
     assert!(books.ledger.has_open_round(ask.study().hash()));
     let two = second(&books, &ask).unwrap();
-    assert_eq!(two, "02".repeat(16));
+    assert_ne!(one, two);
     assert_eq!(code(books.charge_permit(permit(&ask))), "max_failed_rounds");
     let three = sign(&mut books, permit(&ask).continuing(two));
     assert!(!books.ledger.has_open_round(ask.study().hash()), "a third is not continued");

@@ -125,6 +125,38 @@ fn a_number_that_is_none_or_endless_is_refused_as_no_year() {
 }
 
 #[test]
+fn earlier_scores_and_their_errors_that_are_none_or_endless_are_no_scores() {
+    for column in ["score", "sem"] {
+        let bad = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY];
+        let clean = [600.0, 610.0, 620.0];
+        let of = |name: &str, clean: [f64; 3]| -> ArrayRef {
+            Arc::new(Float64Array::from(if name == column { bad.to_vec() } else { clean.to_vec() }))
+        };
+        let text = |values: [&str; 3]| -> ArrayRef { Arc::new(StringArray::from(values.to_vec())) };
+        let batch = RecordBatch::try_from_iter([
+            ("student_id", text(["1", "2", "3"])),
+            ("subject", text(["MATH"; 3])),
+            ("as_of_year", text(["2024"; 3])),
+            ("years_back", text(["1"; 3])),
+            ("score", of("score", clean)),
+            ("sem", of("sem", [14.0; 3])),
+            ("grade", text(["03"; 3])),
+        ]);
+        let folder = tempfile::tempdir().unwrap();
+        let enrolled = self::batch(Arc::new(StringArray::from(vec!["01", "02", "03"])));
+        write(&folder.path().join("enrollments.parquet"), &enrolled);
+        write(&folder.path().join("prior_scores.parquet"), &batch.unwrap());
+        let told = match Records::read(folder.path()) {
+            Ok(_) => "read".to_owned(),
+            Err(error) => error.to_string(),
+        };
+        assert!(told.starts_with("prior_scores.parquet: "), "{column}: {told}");
+        assert!(told.contains(&format!("{column} is not a")), "{column}: {told}");
+        assert!(told.contains("3 rows (rows 1, 2, 3)"), "{column}: {told}");
+    }
+}
+
+#[test]
 fn a_column_of_another_type_is_refused_by_its_rows() {
     says(
         "entry_date",
