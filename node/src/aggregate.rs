@@ -22,7 +22,7 @@ use flashlight_proto::{
 use zeroize::Zeroizing;
 
 use crate::{
-    growth::{self, SchoolSums, effect_words, growth_rows, growth_words, noisy_words},
+    growth::{self, Offering, SchoolSums, effect_words, growth_rows, growth_words, noisy_words},
     indicators::{self, Amount, Ask, Counted as One, Notes, Schools, Student, Term},
     records::{Effect, Finding, Records, RecordsError, Report, Rule, Source},
 };
@@ -170,8 +170,15 @@ pub(crate) fn count<'a>(
     }
     for block in layout.growth() {
         let Model { year, grade, .. } = block.model;
-        let offering = table.offering(year, grade, whose.district).count();
-        count_growth(records, study, (&schools, offering), block, &mut counted);
+        let ids: BTreeSet<&str> = table
+            .offering(year, grade, whose.district)
+            .map(|school| school.school_id.as_str())
+            .collect();
+        let numbered = (0_u32..).zip(&records.schools);
+        let ours = numbered.filter(|(_, id)| ids.contains(id.as_str()));
+        let numbers = ours.map(|(number, _)| number).collect();
+        let offering = Offering { count: ids.len(), numbers };
+        count_growth(records, study, (&schools, &offering), block, &mut counted);
     }
     counted
 }
@@ -180,7 +187,7 @@ pub(crate) fn count<'a>(
 fn count_growth(
     records: &Records,
     study: &Study,
-    (schools, offering): (&Schools, usize),
+    (schools, offering): (&Schools, &Offering),
     block: &GrowthBlock,
     counted: &mut Counted,
 ) {

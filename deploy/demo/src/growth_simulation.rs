@@ -7,6 +7,7 @@
 //! The model is docs/PRIVACY.md's: 4 priors, 6 flags, 9 published figures of the school and an intercept;
 //! scores have a standard deviation of 100 points, schools τ = 12, students σ = 45, 80 to a school.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
@@ -15,7 +16,7 @@ use anyhow::Context as _;
 use flashlight_coordinator::estimate::effects::{self, Counts};
 use flashlight_coordinator::estimate::noisy::{Public, Round, constants, estimates};
 use flashlight_node::growth::{
-    GrowthRow, SchoolSums, effect_words, noisy_words, school_effect, shrinkage,
+    GrowthRow, Offering, SchoolSums, effect_words, noisy_words, school_effect, shrinkage,
 };
 use flashlight_proto::canonical::Digest;
 use flashlight_proto::dp::{GrowthNoise, NoisePlan};
@@ -272,11 +273,13 @@ impl Network {
         let public =
             Public { study: &self.study, schools: &self.schools, survivors: &self.survivors };
         let plan = |layout: &Layout| NoisePlan::new(&self.study, layout, &self.schools, DISTRICTS);
+        let numbers: BTreeSet<u32> = (0_u32..).zip(&self.sizes).map(|(at, _)| at).collect();
+        let offering = Offering { count: numbers.len(), numbers };
         let mut sums = |layout: &Layout, plan: &NoisePlan| -> anyhow::Result<Vec<i64>> {
             let block = layout.growth().first().context("the study has no model")?;
             let grid = block.broadcast.as_ref().and_then(|at| Some((at.effects.as_ref()?, at)));
             let mut words = match grid {
-                Some((grid, at)) => effect_words(&block.model, grid, at, rows, self.sizes.len())?,
+                Some((grid, at)) => effect_words(&block.model, grid, at, rows, &offering)?,
                 None => noisy_words(block, rows)?,
             };
             for one in plan.growth() {

@@ -1,12 +1,12 @@
 //! Rows of students -> counts of schools whose growth effect is at or below public thresholds: the words
 //! of the third round of a growth model (`flashlight_proto::growth::EffectGrid`).
 //!
-//! In: the rows of one model's students, and how many schools the public table gives the district in the
+//! In: the rows of one model's students, and the schools that the public table gives the district in the
 //! model's grade. Out: one count per threshold, exact, before any noise. Promise: under noise every one of
 //! those schools counts, also where nobody is in the model, so that their number tells nothing, and one
 //! student moves the counts by no more than the noise is for. Integers only. Touches nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use flashlight_proto::growth::{
     Broadcast, COEFFICIENT_BITS, EFFECT_BITS, EffectGrid, Model, NoisyModel,
@@ -15,19 +15,29 @@ use flashlight_proto::growth::{
 use super::noisy::residual;
 use super::sums::{GrowthError, GrowthRow, SchoolSums};
 
+/// The schools that the public table gives a district in a model's grade.
+#[derive(Clone, Debug, Default)]
+pub struct Offering {
+    /// How many.
+    pub count: usize,
+    /// Those with records, as rows name them.
+    pub numbers: BTreeSet<u32>,
+}
+
 /// A school's students and the sum of their residuals, grid units in 2^−[`EFFECT_BITS`].
 type Sum = (i64, i128);
 
-/// The words of one model in the third round; `offering`: schools of the district in the model's grade.
+/// The words of one model in the third round. Under noise a school that does not offer the grade, by the
+/// public table, is not counted: how many are is public.
 ///
 /// # Errors
-/// [`GrowthError`] when the rows are not the model's, or more schools have rows than offer the grade.
+/// [`GrowthError`] when the rows are not the model's, or a number is too large.
 pub fn effect_words(
     model: &Model,
     grid: &EffectGrid,
     broadcast: &Broadcast,
     rows: &[GrowthRow],
-    offering: usize,
+    offering: &Offering,
 ) -> Result<Vec<i64>, GrowthError> {
     let wrong = |what: &str| GrowthError { model: model.name.clone(), what: what.to_owned() };
     let too_large = || {
@@ -39,12 +49,15 @@ pub fn effect_words(
             let sums = schools.values().map(|school| exact(model, broadcast, school));
             sums.collect::<Option<_>>().ok_or_else(too_large)?
         }
-        Some(noisy) => clipped(model, noisy, broadcast, rows).ok_or_else(too_large)?,
+        Some(noisy) => {
+            let ours = rows.iter().filter(|row| offering.numbers.contains(&row.school));
+            clipped(model, noisy, broadcast, ours).ok_or_else(too_large)?
+        }
     };
     if model.noisy.is_some() {
-        let empty = offering.checked_sub(sums.len());
+        let empty = offering.count.checked_sub(sums.len());
         let empty =
-            empty.ok_or_else(|| wrong("students are at a school that offers no such grade"))?;
+            empty.ok_or_else(|| wrong("more schools have records than the public table has"))?;
         sums.extend(std::iter::repeat_n((0, 0), empty));
     }
     let count = |k: i64| {
@@ -66,11 +79,11 @@ fn exact(model: &Model, broadcast: &Broadcast, school: &SchoolSums) -> Option<Su
 }
 
 /// The same of clipped residuals, itself clipped.
-fn clipped(
+fn clipped<'a>(
     model: &Model,
     noisy: &NoisyModel,
     broadcast: &Broadcast,
-    rows: &[GrowthRow],
+    rows: impl Iterator<Item = &'a GrowthRow>,
 ) -> Option<Vec<Sum>> {
     let mut schools: BTreeMap<u32, Sum> = BTreeMap::new();
     for row in rows {

@@ -8,7 +8,7 @@ mod noisy;
 mod rows;
 mod sums;
 
-pub use self::counts::effect_words;
+pub use self::counts::{Offering, effect_words};
 pub use self::effects::{SchoolEffect, corrected_effect, school_effect};
 pub use self::local::{CORRECTED, LocalGrowth, local_growth, shrinkage};
 pub use self::noisy::noisy_words;

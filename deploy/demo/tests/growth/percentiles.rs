@@ -1,7 +1,7 @@
 //! The network's distribution of school effects: what the third round counts against the effects themselves.
 
 use flashlight_coordinator::estimate::effects::{self, Counts};
-use flashlight_node::growth::effect_words;
+use flashlight_node::growth::{Offering, effect_words};
 
 use super::*;
 
@@ -28,7 +28,8 @@ fn counted(node: impl Fn(u32, u32) -> u32 + Copy) -> (GrowthEstimates, Vec<(u32,
     let mut sums = vec![0; layout.words()];
     for rows in nodes.values() {
         let grid = third[0].effects.unwrap();
-        let words = effect_words(&block.model, &grid, &third[0], rows, 0).unwrap();
+        let words =
+            effect_words(&block.model, &grid, &third[0], rows, &Offering::default()).unwrap();
         sums.iter_mut().zip(words).for_each(|(sum, word)| *sum += word);
     }
     Counts { layout: &layout, sums: &sums, plan: None }.add(&mut found);
