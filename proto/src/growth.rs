@@ -23,6 +23,7 @@
 //! Rounding: every fixed-point quantity is floored once per school, with as many fraction bits as its
 //! bound leaves ([`FRACTION_BITS_MAX`] at most), an absolute error below 2^−bits per school.
 
+mod coefficients;
 mod distribution;
 mod noisy;
 

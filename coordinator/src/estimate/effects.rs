@@ -7,9 +7,7 @@
 use std::collections::BTreeSet;
 
 use flashlight_proto::dp::NoisePlan;
-use flashlight_proto::growth::{
-    Broadcast, COEFFICIENT_BITS, CROSSED, EFFECT_BITS, EffectGrid, Lambda, Model,
-};
+use flashlight_proto::growth::{Broadcast, CROSSED, EFFECT_BITS, EffectGrid, Lambda, Model};
 use flashlight_proto::identity::DistrictId;
 use flashlight_proto::layout::{GrowthBlock, Layout};
 use flashlight_proto::release::{EffectDistribution, GrowthEstimates, NoisyGrowth};
@@ -61,27 +59,17 @@ fn grid(model: &Model, lambda: f64, tau2: f64, beta: &[f64]) -> Option<Broadcast
         reason = "above 0; saturates, and a grid that is too large is refused by its check"
     )]
     let step = step as u64;
-    let centre = outcome_centre(model)?;
-    let fixed = beta.iter().zip(model.regressor_units()).enumerate().map(|(at, (beta, own))| {
-        let beta = if at == 0 { beta - centre } else { *beta };
-        let scaled = beta * units / f64::from(own) * 2f64.powi(COEFFICIENT_BITS.cast_signed());
-        #[expect(clippy::cast_possible_truncation, reason = "within 2⁶² by the check before it")]
-        (scaled.abs() < 2f64.powi(62)).then(|| scaled.round() as i64)
-    });
+    let centre = model.centre(model.outcome());
+    let centred = beta.iter().enumerate();
+    let centred = centred.map(|(at, beta)| if at == 0 { beta - centre } else { *beta });
     let found = Broadcast {
         model: model.name.clone(),
         lambdas: Vec::new(),
-        ols: fixed.collect::<Option<_>>()?,
+        ols: model.on_grid(centred)?,
         eiv: None,
         effects: Some(EffectGrid { lambda, step }),
     };
     found.check(model).is_ok().then_some(found)
-}
-
-/// Points.
-fn outcome_centre(model: &Model) -> Option<f64> {
-    let outcome = &model.columns[model.outcome()];
-    Some(f64::from(i32::try_from(outcome.centre).ok()?) / f64::from(outcome.units))
 }
 
 /// The counts of the third round.

@@ -9,7 +9,7 @@
 //! Sources: Henderson (1953), method III; Moulton (1986); Fuller (1987), *Measurement Error Models*, for the
 //! modified estimator; Liang and Zeger (1986) for clusters.
 
-use flashlight_proto::growth::{Broadcast, COEFFICIENT_BITS, Lambda, Model, SCHOOL_MOST, upper};
+use flashlight_proto::growth::{Broadcast, Lambda, Model, SCHOOL_MOST, upper};
 use flashlight_proto::layout::{GrowthBlock, Layout};
 use flashlight_proto::release::{GrowthEstimates, HendersonEstimates, OlsEstimates};
 use flashlight_proto::study::{SEM_UNITS_PER_POINT, Study};
@@ -206,21 +206,11 @@ impl<'a> First<'a> {
         })
     }
 
-    /// Coefficients in grid units and 2^−40.
+    /// Coefficients as they are sent.
     fn fixed(&self, beta: &[Dd]) -> Result<Vec<i64>, GrowthError> {
-        let outcome = f64::from(self.model.columns[self.model.outcome()].units);
-        let units = self.model.regressor_units();
-        let fixed = beta.iter().zip(units).map(|(one, units)| {
-            let scaled = one.value() * outcome / f64::from(units)
-                * 2f64.powi(i32::try_from(COEFFICIENT_BITS).unwrap_or(0));
-            #[expect(
-                clippy::cast_possible_truncation,
-                reason = "within 2⁶² by the check before it"
-            )]
-            (scaled.abs() < 2f64.powi(62)).then(|| scaled.round() as i64)
-        });
         let what = "its coefficients are too large to be sent; check the scores' bounds";
-        fixed.collect::<Option<_>>().ok_or_else(|| GrowthError::new(self.model, what))
+        let fixed = self.model.on_grid(beta.iter().map(|one| one.value()));
+        fixed.ok_or_else(|| GrowthError::new(self.model, what))
     }
 
     fn finish(
@@ -262,7 +252,7 @@ impl<'a> First<'a> {
             words: self.words(study),
             school_year: self.model.year,
             names: self.model.coefficient_names(),
-            centres: self.model.sources().map(|at| self.centre(at)).collect(),
+            centres: self.model.sources().map(|at| self.model.centre(at)).collect(),
             students: whole(self.students),
             schools: whole(self.schools),
             ols,
@@ -273,12 +263,6 @@ impl<'a> First<'a> {
             effects: None,
             notes,
         })
-    }
-
-    /// A column's centre, points.
-    fn centre(&self, column: usize) -> f64 {
-        let column = &self.model.columns[column];
-        count(column.centre.into()) / f64::from(column.units)
     }
 
     /// Coefficients for people: the outcome is not centred.

@@ -63,7 +63,8 @@ pub fn constants(first: Round<'_>, public: Public<'_>) -> Result<Vec<Broadcast>,
             let fit = Coefficients::of(model, &noisy(at, first, public))?;
             let too_large =
                 || GrowthError::new(model, "its coefficients are too large to be sent; raise rho");
-            let ols = fit.fixed(model).ok_or_else(too_large)?;
+            let beta = fit.beta.iter().map(|one| one.value());
+            let ols = model.on_grid(beta).ok_or_else(too_large)?;
             let found = Broadcast {
                 model: model.name.clone(),
                 lambdas: Vec::new(),
@@ -220,22 +221,6 @@ impl Coefficients {
         Ok(Self { inverse, moments, beta, noise, students, ridge })
     }
 
-    /// Coefficients in grid units and 2^−40.
-    fn fixed(&self, model: &Model) -> Option<Vec<i64>> {
-        let outcome = f64::from(model.columns[model.outcome()].units);
-        let units = model.regressor_units();
-        let fixed = self.beta.iter().zip(units).map(|(one, units)| {
-            let scaled = one.value() * outcome / f64::from(units)
-                * 2f64.powi(i32::try_from(COEFFICIENT_BITS).unwrap_or(0));
-            #[expect(
-                clippy::cast_possible_truncation,
-                reason = "within 2⁶² by the check before it"
-            )]
-            (scaled.abs() < 2f64.powi(62)).then(|| scaled.round() as i64)
-        });
-        fixed.collect()
-    }
-
     fn finish(
         &self,
         model: &Model,
@@ -287,7 +272,7 @@ impl Coefficients {
             words: words(model, study),
             school_year: model.year,
             names: model.coefficient_names(),
-            centres: model.sources().map(|at| centre(model, at)).collect(),
+            centres: model.sources().map(|at| model.centre(at)).collect(),
             students: n,
             schools: counted,
             rho: model.noisy.as_ref().map_or(0.0, |noisy| noisy.rho),
@@ -331,7 +316,7 @@ impl Coefficients {
     fn shown(&self, model: &Model) -> Vec<f64> {
         let mut shown: Vec<f64> = self.beta.iter().map(|one| one.value()).collect();
         if let Some(intercept) = shown.first_mut() {
-            *intercept += centre(model, model.outcome());
+            *intercept += model.centre(model.outcome());
         }
         shown
     }
@@ -358,12 +343,6 @@ fn from_grid(model: &Model, at: usize, fixed: i64) -> Dd {
     Dd::from(i128::from(fixed))
         * Dd::power_of_two(-i32::try_from(COEFFICIENT_BITS).unwrap_or(0))
         * Dd::from(units / outcome)
-}
-
-/// A column's centre, points.
-fn centre(model: &Model, column: usize) -> f64 {
-    let column = &model.columns[column];
-    Dd::from(i128::from(column.centre)).value() / f64::from(column.units)
 }
 
 /// What is public of the schools of one model: students by enrolment, and the public regressors, points.
