@@ -168,7 +168,7 @@ impl NoisyModel {
             .collect()
     }
 
-    /// What the third round sums, in order. One student moves all of it by [`CROSSED`] together, so that
+    /// What the third round sums, in order. One student moves all of it by [`super::CROSSED`] together, so that
     /// ρ is of the whole and in equal parts.
     #[must_use]
     pub fn effects(&self, model: &Model) -> Vec<NoisyQuantity> {
