@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use flashlight_proto::identity::DistrictId;
+use flashlight_proto::layout::Layout;
 use flashlight_proto::secagg::{
     Abort, Advertisement, CollectKeys, CollectMasked, CollectSeals, NoisySum, Party, RoundId, Step,
     Terms,
@@ -24,7 +25,7 @@ mod phase;
 
 use crate::hub::{Hub, SessionId};
 use crate::journal::Entry;
-use crate::run::{Run, RunError};
+use crate::run::{Estimates, Run, RunError};
 
 use phase::Phase;
 pub(crate) use phase::{Event, Message, Refused, Reply};
@@ -56,19 +57,20 @@ impl From<RunError> for Stop {
     }
 }
 
-/// The sum of one round and what it was taken over.
+/// The sum of one round and what it was taken over. A clone is cheap.
+#[derive(Clone)]
 pub(crate) struct Summed {
     pub(crate) terms: Arc<Terms>,
-    pub(crate) sum: NoisySum,
+    pub(crate) layout: Arc<Layout>,
+    pub(crate) sum: Arc<NoisySum>,
 }
 
 /// All sums of one run.
 pub(crate) struct Finished {
     pub(crate) first: Summed,
-    /// Of growth models.
-    pub(crate) second: Option<Summed>,
-    /// Of their school effects, where these are counted.
-    pub(crate) third: Option<Summed>,
+    /// Of growth models: the second round, and the third where school effects are counted.
+    pub(crate) later: Vec<Summed>,
+    pub(crate) estimates: Estimates,
 }
 
 /// One run on its way through its rounds.
@@ -90,11 +92,10 @@ impl Driver {
     pub(crate) async fn drive(&mut self) -> Result<Finished, RunError> {
         let (first, ready) = self.first().await?;
         if self.run.study.growth.is_empty() {
-            return Ok(Finished { first, second: None, third: None });
+            return Ok(Finished { first, later: Vec::new(), estimates: Estimates::default() });
         }
-        let (second, ready) = self.second(&first, ready).await?;
-        let third = self.third(&first, &second, ready).await?;
-        Ok(Finished { first, second: Some(second), third })
+        let (later, estimates) = self.growth(&first, ready).await?;
+        Ok(Finished { first, later, estimates })
     }
 
     /// Runs until the first sum is opened, and tells over which connections.
@@ -106,7 +107,7 @@ impl Driver {
             let terms = Arc::new(self.open_round(&ready)?);
             self.withdrawn.clear();
             match self.round(&terms, &ready).await {
-                Ok(sum) => return Ok((Summed { terms, sum }, ready)),
+                Ok(sum) => return Ok((self.summed(terms, sum), ready)),
                 Err(Stop::Recut(lost, _)) if self.run.is_fixed() => {
                     return Err(self.run.incomplete(lost.into_iter().collect()));
                 }
@@ -118,6 +119,11 @@ impl Driver {
             }
         }
         Err(RunError::TooManyRecuts)
+    }
+
+    /// A sum of the round that the run is at.
+    fn summed(&self, terms: Arc<Terms>, sum: NoisySum) -> Summed {
+        Summed { terms, layout: Arc::clone(self.run.layout()), sum: Arc::new(sum) }
     }
 
     fn recut(

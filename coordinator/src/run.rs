@@ -27,8 +27,11 @@ use crate::history::{Past, Sizes};
 use crate::hub::{Hub, Offered};
 use crate::round::{Driver, EVENT_QUEUE, Patience};
 
+mod estimates;
 mod publish;
 
+pub(crate) use estimates::{Estimates, Inputs, second_constants};
+pub(crate) use publish::blocking;
 use publish::{abandon, publish};
 
 /// A run did not end in a release. Sorted by who can mend it.
@@ -333,11 +336,6 @@ impl Run {
     /// The layout of the round that the run is at.
     pub(crate) fn layout(&self) -> &Arc<Layout> {
         self.later.last().map_or(&self.first_layout, |later| &later.layout)
-    }
-
-    /// The layouts of the later rounds, in order.
-    pub(crate) fn later_layouts(&self) -> impl Iterator<Item = &Arc<Layout>> {
-        self.later.iter().map(|later| &later.layout)
     }
 
     /// The rounds that the run is past, in order.

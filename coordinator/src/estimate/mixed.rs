@@ -232,10 +232,7 @@ fn estimates(first: &First<'_>, of: Likelihood, lambda: f64, found: &Profile) ->
     let schools: f64 =
         first.histogram.iter().map(|(n, schools)| schools * (n * lambda).ln_1p()).sum();
     let determinant = if of == Likelihood::Restricted { found.log_determinant } else { 0.0 };
-    let size = found.inverse.size();
-    let covariance = (0..size)
-        .map(|j| (0..size).map(|k| (sigma2 * found.inverse.at(j, k)).value()).collect())
-        .collect();
+    let covariance = found.inverse.map(&found.inverse, |one, _| sigma2 * one);
     MixedEstimates {
         lambda,
         sigma2: sigma2.value(),
@@ -243,6 +240,6 @@ fn estimates(first: &First<'_>, of: Likelihood, lambda: f64, found: &Profile) ->
         deviance: spread + schools + determinant,
         beta: first.shown(&found.beta),
         se: errors(&found.inverse, sigma2),
-        covariance,
+        covariance: covariance.rows(),
     }
 }

@@ -280,9 +280,7 @@ impl Coefficients {
             beta: self.shown(model),
             se: roots(&covariance),
             se_noise: roots(&self.noise),
-            covariance: (0..p)
-                .map(|j| (0..p).map(|k| covariance.at(j, k).value()).collect())
-                .collect(),
+            covariance: covariance.rows(),
             sigma2,
             tau2,
             scales: self.scales(model, &projected),

@@ -10,75 +10,47 @@ use flashlight_proto::growth::Broadcast;
 use tokio::time::Instant;
 
 use super::{Driver, MAX_RECUTS, Ready, Stop, Summed};
-use crate::estimate::effects;
-use crate::estimate::growth;
-use crate::estimate::noisy::{self, Public, Round};
-use crate::run::RunError;
+use crate::run::{Estimates, Inputs, RunError, blocking, second_constants};
 
 impl Driver {
-    /// `ready`: over which connections the first round went.
-    pub(super) async fn second(
+    /// All rounds after the first, and what they come to. `ready`: over which connections the first went.
+    pub(super) async fn growth(
         &mut self,
         first: &Summed,
         ready: Ready,
-    ) -> Result<(Summed, Ready), RunError> {
-        let survivors = first.sum.survivors();
-        let layout = Arc::clone(&self.run.first_layout);
-        let words = first.sum.words().to_vec();
-        let (study, schools) = (Arc::clone(&self.run.study), Arc::clone(&self.run.schools));
-        let (noise, districts) = (first.terms.noise.clone(), survivors.to_vec());
-        let constants = tokio::task::spawn_blocking(move || match noise {
-            None => growth::constants(&layout, &words),
-            Some(plan) => {
-                let public = Public { study: &study, schools: &schools, survivors: &districts };
-                noisy::constants(Round { layout: &layout, sums: &words, plan: &plan }, public)
+    ) -> Result<(Vec<Summed>, Estimates), RunError> {
+        let sums = first.clone();
+        let constants = self.work(move |inputs| second_constants(inputs, &sums)).await?;
+        let text = format!(
+            "first sums are in; second round with the same {} districts",
+            first.sum.survivors().len()
+        );
+        let (second, ready) = self.later(first, ready, constants, &text).await?;
+        let sums = [first.clone(), second.clone()];
+        let mut estimates =
+            self.work(move |inputs| Estimates::new(inputs, &sums[0], &sums[1])).await?;
+        let mut later = vec![second];
+        if self.run.study.growth.iter().any(|spec| spec.percentiles) {
+            let constants = estimates.third_constants(&first.layout);
+            if constants.is_empty() {
+                self.say("growth", 0, 0, "no model has school effects; there is no third round");
+            } else {
+                let text = format!("counting school effects of {} growth models", constants.len());
+                let (third, _) = self.later(&later[0], ready, constants, &text).await?;
+                estimates.add(&self.run.schools, &third);
+                later.push(third);
             }
-        });
-        let constants = constants.await.map_err(|_| RunError::HubStopped)??;
-        let text =
-            format!("first sums are in; second round with the same {} districts", survivors.len());
-        self.later(first, ready, constants, &text).await
+        }
+        Ok((later, estimates))
     }
 
-    /// The third round, where the study asks for the distribution of school effects and there are any.
-    pub(super) async fn third(
-        &mut self,
-        first: &Summed,
-        second: &Summed,
-        ready: Ready,
-    ) -> Result<Option<Summed>, RunError> {
-        if !self.run.study.growth.iter().any(|spec| spec.percentiles) {
-            return Ok(None);
-        }
-        let layouts = [Arc::clone(&self.run.first_layout), Arc::clone(self.run.layout())];
-        let words = [first, second].map(|one| one.sum.words().to_vec());
-        let noise = [first, second].map(|one| one.terms.noise.clone());
+    /// Work on sums, which connections and progress go on beside.
+    async fn work<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(Inputs<'_>) -> Result<T, RunError> + Send + 'static,
+    ) -> Result<T, RunError> {
         let (study, schools) = (Arc::clone(&self.run.study), Arc::clone(&self.run.schools));
-        let districts = first.sum.survivors().to_vec();
-        let constants = tokio::task::spawn_blocking(move || {
-            let [one, two] = [0, 1].map(|at| (&*layouts[at], words[at].as_slice()));
-            match noise {
-                [Some(plan), Some(later)] => {
-                    let public = Public { study: &study, schools: &schools, survivors: &districts };
-                    let one = Round { layout: one.0, sums: one.1, plan: &plan };
-                    let two = Round { layout: two.0, sums: two.1, plan: &later };
-                    let found = noisy::estimates(one, two, public)?;
-                    Ok(effects::noisy_constants(one.layout, &found))
-                }
-                _ => {
-                    let found = growth::estimates(&study, one, two)?;
-                    Ok::<_, RunError>(effects::constants(one.0, &found))
-                }
-            }
-        });
-        let constants = constants.await.map_err(|_| RunError::HubStopped)??;
-        if constants.is_empty() {
-            self.say("growth", 0, 0, "no model has school effects; there is no third round");
-            return Ok(None);
-        }
-        let text = format!("counting school effects of {} growth models", constants.len());
-        let (third, _) = self.later(second, ready, constants, &text).await?;
-        Ok(Some(third))
+        blocking(move || work(Inputs { study: &study, schools: &schools })).await?
     }
 
     /// One round after `before`, whose survivors are the first's.
@@ -100,7 +72,7 @@ impl Driver {
             let terms = Arc::new(self.open_round(&ready)?);
             self.withdrawn.clear();
             match self.round(&terms, &ready).await {
-                Ok(sum) => return Ok((Summed { terms, sum }, ready)),
+                Ok(sum) => return Ok((self.summed(terms, sum), ready)),
                 Err(Stop::Recut(lost, step)) => {
                     let gave_up = lost.iter().any(|one| self.withdrawn.contains(one));
                     if gave_up || Instant::now() >= deadline {

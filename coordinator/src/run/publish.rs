@@ -7,18 +7,12 @@
 use std::sync::Arc;
 
 use flashlight_proto::canonical::Digest;
-use flashlight_proto::layout::Layout;
-use flashlight_proto::release::{GrowthEstimates, LaterRound, NoisyGrowth, Release, RoundFacts};
-use flashlight_proto::schools::SchoolTable;
-use flashlight_proto::secagg::{NoisySum, RoundId, Terms};
-use flashlight_proto::study::Study;
+use flashlight_proto::release::{LaterRound, Release, RoundFacts};
+use flashlight_proto::secagg::{NoisySum, RoundId};
 use flashlight_proto::wire::{Directive, Ended};
 use flashlight_store::files::Draft;
 
-use super::RunError;
-use crate::estimate::effects::Counts;
-use crate::estimate::growth;
-use crate::estimate::noisy::{self, Public, Round};
+use super::{Estimates, RunError};
 use crate::hub::now_ms;
 use crate::journal::Entry;
 use crate::round::{Driver, Finished, Summed};
@@ -26,10 +20,9 @@ use crate::round::{Driver, Finished, Summed};
 /// Makes the release durable: files under a temporary name, then the journal, then the rename.
 pub(super) async fn publish(driver: &Driver, finished: Finished) -> Result<String, RunError> {
     let Driver { hub, run, .. } = driver;
-    let Finished { first: Summed { terms, sum }, second, third } = finished;
+    let Finished { first: Summed { terms, layout, sum }, later, estimates } = finished;
     driver.say("publish", 0, 0, "writing the release");
-    let later = || second.iter().chain(&third);
-    let sums = std::iter::once(&sum).chain(later().map(|later| &later.sum));
+    let sums = std::iter::once(&sum).chain(later.iter().map(|later| &later.sum));
     sums.for_each(|sum| tell_liars(driver, sum));
     let authority = hub.authority();
     let facts = RoundFacts {
@@ -41,32 +34,27 @@ pub(super) async fn publish(driver: &Driver, finished: Finished) -> Result<Strin
         cohort: terms.parties.iter().map(|party| party.district.clone()).collect(),
         survivors: sum.survivors().to_vec(),
         lost: sum.lost().to_vec(),
-        second: second.as_ref().map(fact),
-        third: third.as_ref().map(fact),
+        second: later.first().map(fact),
+        third: later.get(1).map(fact),
         log_checkpoint: Digest::from(hub.head().hash),
         released_at_ms: now_ms(),
         hub: authority.hub_key(),
         software: concat!("flashlight ", env!("CARGO_PKG_VERSION")).to_owned(),
     };
     let [study_toml, schools_csv] = [&run.study_toml, &run.schools_csv].map(Arc::clone);
-    let (study, schools, layout) =
-        (Arc::clone(&run.study), Arc::clone(&run.schools), Arc::clone(&run.first_layout));
-    let layouts: Vec<Arc<Layout>> = run.later_layouts().map(Arc::clone).collect();
+    let (study, schools) = (Arc::clone(&run.study), Arc::clone(&run.schools));
     let round = terms.round_id.to_string();
-    let rounds: Vec<RoundId> =
-        std::iter::once(terms.round_id).chain(later().map(|later| later.terms.round_id)).collect();
+    let rounds: Vec<RoundId> = std::iter::once(terms.round_id)
+        .chain(later.iter().map(|later| later.terms.round_id))
+        .collect();
     // Two studies may share an id; no two rounds share theirs.
     let folder = format!("{}-{:04}-{}", run.study.id, terms.round_number, &round[..8]);
     let path = hub.releases().join(&folder);
     let mut draft = Draft::begin(&path)?;
     let written = blocking(move || {
-        let first = (&*layout, &*terms, &sum);
-        let later = second.iter().chain(&third).zip(&layouts);
-        let later: Vec<Summation<'_>> =
-            later.map(|(one, layout)| (&**layout, &*one.terms, &one.sum)).collect();
-        let (estimates, under_noise) = growth_models(&study, &schools, first, &later)?;
-        let release = Release::build(&study, &schools, &layout, sum.words(), facts, estimates)?;
-        let release = release.with_noisy_growth(&study, under_noise)?;
+        let Estimates { exact, noisy } = estimates;
+        let release = Release::build(&study, &schools, &layout, sum.words(), facts, exact)?;
+        let release = release.with_noisy_growth(&study, noisy)?;
         let put = |name: &str, piece: &[u8]| draft.put(name, piece).map_err(RunError::from);
         let hash = release.write_folder(authority.hub(), &study_toml, &schools_csv, put)?;
         Ok::<_, RunError>((draft, hash))
@@ -89,44 +77,6 @@ pub(super) async fn publish(driver: &Driver, finished: Finished) -> Result<Strin
     Ok(path.display().to_string())
 }
 
-/// A round: what was summed, on which terms, and the sums.
-type Summation<'a> = (&'a Layout, &'a Terms, &'a NoisySum);
-
-/// The growth models of a study that has any: without noise, and with it.
-fn growth_models(
-    study: &Study,
-    schools: &SchoolTable,
-    first: Summation<'_>,
-    later: &[Summation<'_>],
-) -> Result<(Vec<GrowthEstimates>, Vec<NoisyGrowth>), RunError> {
-    let Some(second) = later.first() else { return Ok((Vec::new(), Vec::new())) };
-    let counts = later.get(1).map(|(layout, terms, sum)| Counts {
-        layout,
-        sums: sum.words(),
-        plan: terms.noise.as_deref(),
-    });
-    match (&first.1.noise, &second.1.noise) {
-        (Some(one), Some(two)) => {
-            let public = Public { study, schools, survivors: first.2.survivors() };
-            let one = Round { layout: first.0, sums: first.2.words(), plan: one };
-            let two = Round { layout: second.0, sums: second.2.words(), plan: two };
-            let mut found = noisy::estimates(one, two, public)?;
-            if let Some(counts) = counts {
-                counts.add_noisy(&mut found, schools, public.survivors);
-            }
-            Ok((Vec::new(), found))
-        }
-        _ => {
-            let (one, two) = ((first.0, first.2.words()), (second.0, second.2.words()));
-            let mut found = growth::estimates(study, one, two)?;
-            if let Some(counts) = counts {
-                counts.add(&mut found);
-            }
-            Ok((found, Vec::new()))
-        }
-    }
-}
-
 fn fact(round: &Summed) -> LaterRound {
     let terms = &round.terms;
     LaterRound { id: terms.round_id.to_string(), number: terms.round_number, ctx: terms.ctx() }
@@ -141,7 +91,7 @@ fn tell_liars(driver: &Driver, sum: &NoisySum) {
 }
 
 /// Work on a whole release: the districts' connections and the operator's progress go on beside it.
-async fn blocking<T: Send + 'static>(
+pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, RunError> {
     tokio::task::spawn_blocking(work).await.map_err(|_| RunError::HubStopped)
