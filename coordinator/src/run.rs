@@ -206,7 +206,7 @@ pub(crate) struct Run {
     pub(crate) study: Arc<Study>,
     pub(crate) schools: Arc<SchoolTable>,
     /// Of the first round.
-    pub(crate) first_layout: Arc<Layout>,
+    first_layout: Arc<Layout>,
     /// Later rounds of growth models, in order.
     later: Vec<Later>,
     pub(crate) roster: ActiveRoster,

@@ -429,6 +429,15 @@ impl Lambda {
         Some(Self { mantissa, exponent })
     }
 
+    /// Whether it is above 0 and no finer than it may be.
+    const fn is_sound(self) -> bool {
+        self.mantissa > 0 && self.exponent <= Self::EXPONENT_MAX
+    }
+
+    fn describe(self, transcript: Transcript) -> Transcript {
+        transcript.u64(u64::from(self.mantissa)).u64(u64::from(self.exponent))
+    }
+
     /// The number: exact.
     #[must_use]
     pub fn value(self) -> f64 {
@@ -486,7 +495,7 @@ impl Broadcast {
         if self.lambdas.len() > LAMBDAS_MAX {
             return bad("there are too many lambdas");
         }
-        if self.lambdas.iter().any(|one| one.mantissa == 0 || one.exponent > Lambda::EXPONENT_MAX) {
+        if !self.lambdas.iter().all(|one| one.is_sound()) {
             return bad("a lambda is 0 or too fine");
         }
         if !self.lambdas.windows(2).all(|pair| pair[0].value() < pair[1].value()) {
@@ -523,9 +532,7 @@ impl Broadcast {
         let start = Transcript::new("flashlight/growth-broadcast/v1")
             .bytes(self.model.as_bytes())
             .u64(self.lambdas.len() as u64);
-        let lambdas = self.lambdas.iter().fold(start, |transcript, one| {
-            transcript.u64(u64::from(one.mantissa)).u64(u64::from(one.exponent))
-        });
+        let lambdas = self.lambdas.iter().fold(start, |transcript, one| one.describe(transcript));
         let betas =
             std::iter::once(&self.ols).chain(&self.eiv).fold(lambdas, |transcript, beta| {
                 beta.iter().fold(transcript.u64(beta.len() as u64), |transcript, one| {
@@ -533,11 +540,7 @@ impl Broadcast {
                 })
             });
         let effects = self.effects.iter().fold(betas, |transcript, grid| {
-            transcript
-                .bytes(b"effects")
-                .u64(u64::from(grid.lambda.mantissa))
-                .u64(u64::from(grid.lambda.exponent))
-                .u64(grid.step)
+            grid.lambda.describe(transcript.bytes(b"effects")).u64(grid.step)
         });
         effects.finish()
     }

@@ -1,8 +1,8 @@
 //! Stopping a party at an exact moment, so that a test can kill it there (debug builds only).
 //!
 //! In: `STEP:POINT` from the hidden option `--pause-at`, such as `mask:before`, or `mask:before#2` for the
-//! second time. Out: when the party comes to that point, a line `paused at STEP:POINT` in the file it was given, and then nothing: it
-//! waits to be killed. A release build has the type, but no point ever stops.
+//! second time. Out: when the party comes to that point, a line `paused at STEP:POINT` in the file it was
+//! given, and then nothing: it waits to be killed. A release build has the type, but no point ever stops.
 
 use std::path::PathBuf;
 use std::sync::Arc;

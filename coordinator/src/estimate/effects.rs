@@ -47,8 +47,7 @@ fn grid(model: &Model, lambda: f64, tau2: f64, beta: &[f64]) -> Option<Broadcast
     let wanted = COVERED * tau2.sqrt() * units * fine / sides;
     // Under noise no finer than what one student may pass.
     let least = model.noisy.as_ref().map_or(1.0, |noisy| {
-        let clip = noisy.clip.max(noisy.school_clip);
-        let clip = f64::from(i32::try_from(clip).unwrap_or(i32::MAX));
+        let clip = f64::from(i32::try_from(noisy.effect_reach()).unwrap_or(i32::MAX));
         let crossed = f64::from(u32::try_from(CROSSED).unwrap_or(1));
         clip * lambda.value() * fine / crossed
     });

@@ -94,21 +94,16 @@ fn of_model(
 ) -> Result<Vec<GrowthNoise>, NoiseError> {
     let back = i16::from(study.growth[model.section].years_back());
     let too_fine = |name: &str| NoiseError::TooFine { block: name.to_owned() };
-    // School effects move together.
-    let together: Vec<f64> = quantities
-        .iter()
-        .filter(|one| matches!(one.term, Term::AtMost(_)))
-        .map(|one| one.rho)
-        .collect();
-    let shared = match (together.len(), names.first()) {
-        (0, _) | (_, None) => None,
-        (count, Some(first)) => {
+    // School effects move together: one noise scale for all, in equal parts.
+    let shared = match (quantities, names) {
+        ([one, ..], [first, ..]) if matches!(one.term, Term::AtMost(_)) => {
+            let whole: f64 = quantities.iter().map(|one| one.rho).sum();
             let moved = (u128::from(CROSSED), u128::from(CROSSED));
-            let drawn = Drawn::new(moved, together.iter().sum(), honest, count);
-            let drawn = drawn.ok_or_else(|| too_fine(&first.name))?;
-            let part = together[0] / together.iter().sum::<f64>();
-            Some(Drawn { realised_rho: drawn.realised_rho * part, ..drawn })
+            let drawn = Drawn::new(moved, whole, honest, quantities.len())
+                .ok_or_else(|| too_fine(&first.name))?;
+            Some(Drawn { realised_rho: drawn.realised_rho * (one.rho / whole), ..drawn })
         }
+        _ => None,
     };
     let one = |((one, named), word): ((&NoisyQuantity, &Quantity), usize)| {
         let reach = u128::from(one.reach);

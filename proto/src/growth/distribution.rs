@@ -51,19 +51,16 @@ impl EffectGrid {
     /// What is wrong with it for a model.
     pub(super) fn fault(&self, model: &Model) -> Option<&'static str> {
         let Self { lambda, step } = *self;
-        if lambda.mantissa == 0 || lambda.exponent > Lambda::EXPONENT_MAX {
+        if !lambda.is_sound() {
             return Some("lambda is 0 or too fine");
         }
         if step == 0 || step > STEP_MOST {
             return Some("the distance of two thresholds is 0 or too large");
         }
         let moved = model.noisy.as_ref().is_some_and(|noisy| {
-            let clip = u128::from(noisy.clip.max(noisy.school_clip).unsigned_abs());
-            let effect = (clip * u128::from(lambda.mantissa)) << EFFECT_BITS;
-            let most = (u128::from(CROSSED) * u128::from(step))
-                .checked_shl(lambda.exponent.into())
-                .unwrap_or(u128::MAX);
-            effect > most
+            let reach = u128::from(noisy.effect_reach().unsigned_abs());
+            let effect = (reach * u128::from(lambda.mantissa)) << EFFECT_BITS;
+            effect > (u128::from(CROSSED) * u128::from(step)) << lambda.exponent
         });
         moved.then_some("one student might pass more thresholds than the noise is for")
     }

@@ -168,8 +168,14 @@ impl NoisyModel {
             .collect()
     }
 
-    /// What the third round sums, in order. One student moves all of it by [`super::CROSSED`] together, so that
-    /// ρ is of the whole and in equal parts.
+    /// Most that one student moves a school's effect, divided by λ, grid units (`distribution.rs`).
+    #[must_use]
+    pub fn effect_reach(&self) -> i64 {
+        self.clip.max(self.school_clip)
+    }
+
+    /// What the third round sums, in order. One student moves all of it by [`super::CROSSED`] together, so
+    /// that ρ is of the whole and in equal parts.
     #[must_use]
     pub fn effects(&self, model: &Model) -> Vec<NoisyQuantity> {
         if self.third <= 0.0 {
