@@ -13,7 +13,6 @@ use std::{
 
 use flashlight_proto::{
     category::Indicator,
-    growth::Model,
     identity::DistrictId,
     layout::{Block, Encoding, GrowthBlock, Layout},
     schools::SchoolTable,
@@ -22,7 +21,7 @@ use flashlight_proto::{
 use zeroize::Zeroizing;
 
 use crate::{
-    growth::{self, Offering, SchoolSums, effect_words, growth_rows, growth_words, noisy_words},
+    growth::{self, Offering, block_words, growth_rows},
     indicators::{self, Amount, Ask, Counted as One, Notes, Schools, Student, Term},
     records::{Effect, Finding, Records, RecordsError, Report, Rule, Source},
 };
@@ -169,16 +168,8 @@ pub(crate) fn count<'a>(
         count_year(records, &term, asked.collect(), &mut counted);
     }
     for block in layout.growth() {
-        let Model { year, grade, .. } = block.model;
-        let ids: BTreeSet<&str> = table
-            .offering(year, grade, whose.district)
-            .map(|school| school.school_id.as_str())
-            .collect();
-        let numbered = (0_u32..).zip(&records.schools);
-        let ours = numbered.filter(|(_, id)| ids.contains(id.as_str()));
-        let numbers = ours.map(|(number, _)| number).collect();
-        let offering = Offering { count: ids.len(), numbers };
-        count_growth(records, study, (&schools, &offering), block, &mut counted);
+        let offering = || Offering::of(&block.model, table, records, whose.district);
+        count_growth(records, study, (&schools, offering), block, &mut counted);
     }
     counted
 }
@@ -187,19 +178,13 @@ pub(crate) fn count<'a>(
 fn count_growth(
     records: &Records,
     study: &Study,
-    (schools, offering): (&Schools, &Offering),
+    (schools, offering): (&Schools, impl FnOnce() -> Offering),
     block: &GrowthBlock,
     counted: &mut Counted,
 ) {
     let (rows, findings) = growth_rows(records, study, schools, &block.model);
     counted.findings.extend(findings);
-    let effects = block.broadcast.as_ref().and_then(|at| Some((at.effects.as_ref()?, at)));
-    let words = match effects {
-        Some((grid, at)) => effect_words(&block.model, grid, at, &rows, offering),
-        None if block.model.noisy.is_some() => noisy_words(block, &rows),
-        None => SchoolSums::of(&rows, &block.model).and_then(|sums| growth_words(block, &sums)),
-    };
-    let words = words.map(Zeroizing::new);
+    let words = block_words(block, &rows, offering).map(Zeroizing::new);
     match words {
         Ok(words) => match counted.words.get_mut(block.range()) {
             Some(place) if place.len() == words.len() => place.copy_from_slice(&words),

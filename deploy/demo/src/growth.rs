@@ -3,7 +3,7 @@
 use std::io::{self, Write as _};
 
 use anyhow::Context as _;
-use flashlight_node::growth::{CORRECTED, local_growth};
+use flashlight_node::growth::local_growth;
 use flashlight_node::records::Records;
 use flashlight_proto::identity::DistrictId;
 use flashlight_proto::release::{GrowthEstimates, NoisyGrowth, Verified};
@@ -32,10 +32,7 @@ pub(crate) fn show(inputs: &Inputs, verified: &Verified, district: &str) -> anyh
     let Inputs { study, schools, .. } = inputs;
     for found in local_growth(&records, study, schools, release, Some(&id))? {
         writeln!(out, "\n  district {district}, at its own node:")?;
-        let text = found.to_string();
-        // A table of schools, and perhaps one under corrected coefficients.
-        let (plain, corrected) = text.find(CORRECTED).map_or((&*text, ""), |at| text.split_at(at));
-        for table in [plain, corrected] {
+        for table in found.tables()? {
             let lines: Vec<&str> = table.lines().collect();
             for line in lines.iter().take(LINES) {
                 writeln!(out, "  {line}")?;

@@ -16,7 +16,7 @@ use anyhow::Context as _;
 use flashlight_coordinator::estimate::effects::{self, Counts};
 use flashlight_coordinator::estimate::noisy::{Public, Round, constants, estimates};
 use flashlight_node::growth::{
-    GrowthRow, Offering, SchoolSums, effect_words, noisy_words, school_effect, shrinkage,
+    GrowthRow, Offering, SchoolSums, block_words, school_effect, shrinkage,
 };
 use flashlight_proto::canonical::Digest;
 use flashlight_proto::dp::{GrowthNoise, NoisePlan};
@@ -277,11 +277,7 @@ impl Network {
         let offering = Offering { count: numbers.len(), numbers };
         let mut sums = |layout: &Layout, plan: &NoisePlan| -> anyhow::Result<Vec<i64>> {
             let block = layout.growth().first().context("the study has no model")?;
-            let grid = block.broadcast.as_ref().and_then(|at| Some((at.effects.as_ref()?, at)));
-            let mut words = match grid {
-                Some((grid, at)) => effect_words(&block.model, grid, at, rows, &offering)?,
-                None => noisy_words(block, rows)?,
-            };
+            let mut words = block_words(block, rows, || offering.clone())?;
             for one in plan.growth() {
                 let drawn = noise.as_deref_mut().map_or(0.0, Draw::normal);
                 let word = words.get_mut(one.word).context("a word is not there")?;

@@ -6,14 +6,15 @@
 //! those schools counts, also where nobody is in the model, so that their number tells nothing, and one
 //! student moves the counts by no more than the noise is for. Integers only. Touches nothing.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use flashlight_proto::growth::{
-    Broadcast, COEFFICIENT_BITS, EFFECT_BITS, EffectGrid, Model, NoisyModel,
-};
+use flashlight_proto::growth::{Broadcast, COEFFICIENT_BITS, EFFECT_BITS, Model};
+use flashlight_proto::identity::DistrictId;
+use flashlight_proto::schools::SchoolTable;
 
-use super::noisy::residual;
+use super::noisy::Clipped;
 use super::sums::{GrowthError, GrowthRow, SchoolSums};
+use crate::records::Records;
 
 /// The schools that the public table gives a district in a model's grade.
 #[derive(Clone, Debug, Default)]
@@ -24,6 +25,23 @@ pub struct Offering {
     pub numbers: BTreeSet<u32>,
 }
 
+impl Offering {
+    /// Of a district, or of all.
+    #[must_use]
+    pub fn of(
+        model: &Model,
+        schools: &SchoolTable,
+        records: &Records,
+        district: Option<&DistrictId>,
+    ) -> Self {
+        let offering = schools.offering(model.year, model.grade, district);
+        let ids: BTreeSet<&str> = offering.map(|school| school.school_id.as_str()).collect();
+        let numbered = (0_u32..).zip(&records.schools);
+        let ours = numbered.filter(|(_, id)| ids.contains(id.as_str()));
+        Self { count: ids.len(), numbers: ours.map(|(number, _)| number).collect() }
+    }
+}
+
 /// A school's students and the sum of their residuals, grid units in 2^−[`EFFECT_BITS`].
 type Sum = (i64, i128);
 
@@ -31,15 +49,16 @@ type Sum = (i64, i128);
 /// public table, is not counted: how many are is public.
 ///
 /// # Errors
-/// [`GrowthError`] when the rows are not the model's, or a number is too large.
+/// [`GrowthError`] when the rows are not the model's, a number is too large, or the constants are no third
+/// round's.
 pub fn effect_words(
     model: &Model,
-    grid: &EffectGrid,
     broadcast: &Broadcast,
     rows: &[GrowthRow],
     offering: &Offering,
 ) -> Result<Vec<i64>, GrowthError> {
     let wrong = |what: &str| GrowthError { model: model.name.clone(), what: what.to_owned() };
+    let grid = broadcast.effects.ok_or_else(|| wrong("the round counts no effects"))?;
     let too_large = || {
         wrong("an effect passes its bound; ask the hub for bounds of scores closer to the scores")
     };
@@ -51,7 +70,8 @@ pub fn effect_words(
         }
         Some(noisy) => {
             let ours = rows.iter().filter(|row| offering.numbers.contains(&row.school));
-            clipped(model, noisy, broadcast, ours).ok_or_else(too_large)?
+            let clipped = Clipped::new(model, noisy, broadcast, ours).ok_or_else(too_large)?;
+            clipped.schools.into_iter().map(|(n, sum)| (n, sum << EFFECT_BITS)).collect()
         }
     };
     if model.noisy.is_some() {
@@ -76,24 +96,4 @@ fn exact(model: &Model, broadcast: &Broadcast, school: &SchoolSums) -> Option<Su
     });
     let residual = fine.checked_sub(explained?)?;
     Some((school.n, residual >> (COEFFICIENT_BITS - EFFECT_BITS)))
-}
-
-/// The same of clipped residuals, itself clipped.
-fn clipped<'a>(
-    model: &Model,
-    noisy: &NoisyModel,
-    broadcast: &Broadcast,
-    rows: impl Iterator<Item = &'a GrowthRow>,
-) -> Option<Vec<Sum>> {
-    let mut schools: BTreeMap<u32, Sum> = BTreeMap::new();
-    for row in rows {
-        let one = residual(model, &broadcast.ols, row)?.clamp(-noisy.clip, noisy.clip);
-        let (n, sum) = schools.entry(row.school).or_default();
-        (*n, *sum) = (*n + 1, *sum + i128::from(one));
-    }
-    let sums = schools.into_values().map(|(n, sum)| {
-        let most = i128::from(n) * i128::from(noisy.school_clip);
-        (n, sum.clamp(-most, most) << EFFECT_BITS)
-    });
-    Some(sums.collect())
 }

@@ -105,8 +105,7 @@ fn mean_residual(model: &Model, school: &SchoolSums, beta: &[f64]) -> Option<(Ve
     let n = points(school.n);
     let mean = |at: usize| points(school.t[at]) / (n * f64::from(model.columns[at].units));
     let means: Vec<f64> = model.sources().map(mean).collect();
-    let outcome = &model.columns[model.outcome()];
-    let y = mean(model.outcome()) + points(outcome.centre) / f64::from(outcome.units);
+    let y = mean(model.outcome()) + model.centre(model.outcome());
     let residual = y - means.iter().zip(beta).map(|(mean, beta)| mean * beta).sum::<f64>();
     Some((means, residual))
 }

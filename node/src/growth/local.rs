@@ -1,6 +1,6 @@
 //! A district's own growth: its schools' effects under a release's coefficients. Stays at the district.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use flashlight_proto::growth::Model;
 use flashlight_proto::identity::DistrictId;
@@ -18,7 +18,7 @@ use crate::records::Records;
 const WIDTH: f64 = 1.96;
 
 /// What stands over the effects under corrected coefficients.
-pub const CORRECTED: &str = "  corrected for the priors' errors of measurement";
+const CORRECTED: &str = "  corrected for the priors' errors of measurement";
 
 /// The effects of a district's schools in one model.
 pub struct LocalGrowth {
@@ -112,28 +112,38 @@ fn of_model(
 
 impl fmt::Display for LocalGrowth {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "growth {}, points of the test", self.model)?;
-        match self.without {
-            Some(why) => writeln!(f, "  {why}")?,
-            None if self.schools.is_empty() => {
-                let text = "no student of this district has all scores and flags of the model";
-                writeln!(f, "  {text}")?;
-            }
-            None => self.table(f, &self.schools, true)?,
-        }
-        if !self.corrected.is_empty() {
-            writeln!(f, "{CORRECTED}")?;
-            self.table(f, &self.corrected, false)?;
-        }
-        Ok(())
+        self.tables()?.iter().try_for_each(|table| f.write_str(table))
     }
 }
 
 impl LocalGrowth {
+    /// For people: the schools, and, where the release has them, the schools under corrected coefficients.
+    ///
+    /// # Errors
+    /// Never: text is written into memory.
+    pub fn tables(&self) -> Result<Vec<String>, fmt::Error> {
+        let mut plain = format!("growth {}, points of the test\n", self.model);
+        match self.without {
+            Some(why) => writeln!(plain, "  {why}")?,
+            None if self.schools.is_empty() => {
+                let text = "no student of this district has all scores and flags of the model";
+                writeln!(plain, "  {text}")?;
+            }
+            None => self.table(&mut plain, &self.schools, true)?,
+        }
+        let mut tables = vec![plain];
+        if !self.corrected.is_empty() {
+            let mut corrected = format!("{CORRECTED}\n");
+            self.table(&mut corrected, &self.corrected, false)?;
+            tables.push(corrected);
+        }
+        Ok(tables)
+    }
+
     /// `ranked`: whether these are the effects that the network's distribution is of.
     fn table(
         &self,
-        f: &mut fmt::Formatter<'_>,
+        f: &mut String,
         schools: &[(String, SchoolEffect)],
         ranked: bool,
     ) -> fmt::Result {

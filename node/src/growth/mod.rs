@@ -7,10 +7,12 @@ mod local;
 mod noisy;
 mod rows;
 mod sums;
+mod words;
 
 pub use self::counts::{Offering, effect_words};
 pub use self::effects::{SchoolEffect, corrected_effect, school_effect};
-pub use self::local::{CORRECTED, LocalGrowth, local_growth, shrinkage};
+pub use self::local::{LocalGrowth, local_growth, shrinkage};
 pub use self::noisy::noisy_words;
 pub(crate) use self::rows::{PRIOR_SCORES, growth_rows};
 pub use self::sums::{GrowthError, GrowthRow, SchoolSums, growth_words};
+pub use self::words::block_words;

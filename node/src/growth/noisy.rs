@@ -67,20 +67,8 @@ fn second(
     broadcast: &Broadcast,
     rows: &[GrowthRow],
 ) -> Option<Vec<i128>> {
-    let mut squares = 0_i128;
-    let mut schools: BTreeMap<u32, (i128, i128)> = BTreeMap::new();
-    for row in rows {
-        let clipped = residual(model, &broadcast.ols, row)?.clamp(-noisy.clip, noisy.clip);
-        squares += i128::from(clipped) * i128::from(clipped);
-        let (n, sum) = schools.entry(row.school).or_default();
-        (*n, *sum) = (*n + 1, *sum + i128::from(clipped));
-    }
-    let between = schools.values().map(|&(n, sum)| {
-        let most = n * i128::from(noisy.school_clip);
-        let sum = sum.clamp(-most, most);
-        (sum * sum).div_euclid(n)
-    });
-    let between: i128 = between.sum();
+    let Clipped { squares, schools } = Clipped::new(model, noisy, broadcast, rows)?;
+    let between: i128 = schools.iter().map(|&(n, sum)| (sum * sum).div_euclid(n.into())).sum();
     let terms = noisy.second();
     let words = terms.iter().map(|one| match one.term {
         Term::Squares => Some(squares),
@@ -91,8 +79,40 @@ fn second(
     words.collect()
 }
 
+/// Residuals at public coefficients, clipped.
+pub(super) struct Clipped {
+    /// Σ e², e clipped to ±c_e.
+    squares: i128,
+    /// Of each school with a row: students n, and Σ e, clipped to ±n·c_E.
+    pub(super) schools: Vec<(i64, i128)>,
+}
+
+impl Clipped {
+    pub(super) fn new<'a>(
+        model: &Model,
+        noisy: &NoisyModel,
+        broadcast: &Broadcast,
+        rows: impl IntoIterator<Item = &'a GrowthRow>,
+    ) -> Option<Self> {
+        let mut squares = 0_i128;
+        let mut schools: BTreeMap<u32, (i64, i128)> = BTreeMap::new();
+        for row in rows {
+            let one = residual(model, &broadcast.ols, row)?.clamp(-noisy.clip, noisy.clip);
+            let one = i128::from(one);
+            squares += one * one;
+            let (n, sum) = schools.entry(row.school).or_default();
+            (*n, *sum) = (*n + 1, *sum + one);
+        }
+        let clipped = schools.into_values().map(|(n, sum)| {
+            let most = i128::from(n) * i128::from(noisy.school_clip);
+            (n, sum.clamp(-most, most))
+        });
+        Some(Self { squares, schools: clipped.collect() })
+    }
+}
+
 /// y − x'β, grid units, rounded half up.
-pub(super) fn residual(model: &Model, beta: &[i64], row: &GrowthRow) -> Option<i64> {
+fn residual(model: &Model, beta: &[i64], row: &GrowthRow) -> Option<i64> {
     let outcome = model.outcome();
     let explained =
         row.values[..outcome].iter().zip(beta).try_fold(0_i128, |sum, (value, beta)| {

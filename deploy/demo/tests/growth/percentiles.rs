@@ -27,9 +27,7 @@ fn counted(node: impl Fn(u32, u32) -> u32 + Copy) -> (GrowthEstimates, Vec<(u32,
     }
     let mut sums = vec![0; layout.words()];
     for rows in nodes.values() {
-        let grid = third[0].effects.unwrap();
-        let words =
-            effect_words(&block.model, &grid, &third[0], rows, &Offering::default()).unwrap();
+        let words = effect_words(&block.model, &third[0], rows, &Offering::default()).unwrap();
         sums.iter_mut().zip(words).for_each(|(sum, word)| *sum += word);
     }
     Counts { layout: &layout, sums: &sums, plan: None }.add(&mut found);

@@ -132,8 +132,7 @@ proptest! {
         // A fourth is in the records, not in the public table.
         let offering = Offering { count: 3, numbers: [0, 1, 2].into() };
         let counts = |rows: &[GrowthRow]| {
-            let grid = broadcast.effects.unwrap();
-            effect_words(&model, &grid, &broadcast, rows, &offering).unwrap()
+            effect_words(&model, &broadcast, rows, &offering).unwrap()
         };
         let mut rows: Vec<GrowthRow> = rows.into_iter().map(row).collect();
         let without = counts(&rows);
